@@ -1,0 +1,104 @@
+"""Still images and folders of them as sources of frames."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge_recog.cameras.protocol import ClosingSource
+from edge_recog.errors import SourceError
+from edge_recog.frames import Frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+IMAGE_SUFFIXES = frozenset(
+    {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
+)
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Return a picture as (height, width, 3) uint8 RGB.
+
+    EXIF orientation is applied; grey becomes RGB, 16 bits become 8, alpha is dropped.
+
+    Raises:
+        SourceError: There is no such file, or no picture in it.
+    """
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
+    import cv2
+
+    try:
+        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error as error:
+        raise SourceError(f"{path}: the picture cannot be decoded: {error.err}") from error
+    if bgr is None:
+        raise SourceError(f"{path}: not a picture that OpenCV can decode, or damaged")
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+class ImageSource(ClosingSource):
+    """One picture, as one frame."""
+
+    def __init__(self, path: str, options: Mapping[str, str]) -> None:
+        """Open nothing yet; the picture is read when iterated."""
+        del options
+        self.name = path
+        self.length: int | None = 1
+
+    def __iter__(self) -> Iterator[Frame]:
+        yield Frame.from_rgb(read_image(Path(self.name)), source=self.name)
+
+
+class FolderSource(ClosingSource):
+    """Every picture under a folder, in the order of their paths."""
+
+    def __init__(self, path: str, options: Mapping[str, str]) -> None:
+        """List the pictures.
+
+        Raises:
+            SourceError: Not a folder, or no picture in it.
+        """
+        del options
+        self.name = path
+        self.paths = image_paths(Path(path))
+        self.length: int | None = len(self.paths)
+        self._open = True
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index, path in enumerate(self.paths):
+            if not self._open:
+                return
+            yield Frame.from_rgb(read_image(path), index=index, source=str(path))
+
+    def close(self) -> None:
+        """See `FrameSource.close`."""
+        self._open = False
+
+
+def image_paths(folder: Path) -> list[Path]:
+    """Return the pictures under a folder, hidden files left out, sorted by path.
+
+    Raises:
+        SourceError: Not a folder, or no picture in it.
+    """
+    if not folder.is_dir():
+        raise SourceError(f"{folder}: not a folder")
+    paths = [
+        Path(parent, name)
+        for parent, folders, names in os.walk(folder)
+        if not folders.sort()  # type: ignore[func-returns-value]
+        for name in names
+        if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
+    ]
+    if not paths:
+        raise SourceError(f"{folder}: no picture in it ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    return sorted(paths)

@@ -1,0 +1,248 @@
+"""The classifier: a frame in, labels with scores out."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
+
+import numpy as np
+
+from edge_recog.bundle import Bundle
+from edge_recog.errors import ClosedError, DelegateError, FrameError, UnsupportedModelError
+from edge_recog.frames import Frame
+from edge_recog.interpreters import DelegateSpec, Interpreter, open_interpreter
+from edge_recog.predictions import Classification, Timings, scores_of, top_predictions
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+_logger = logging.getLogger(__name__)
+
+
+class Classifier:
+    """Classifies frames with one model; holds native memory until closed.
+
+    `classify` may be called from several threads, one at a time gets through; `close` waits for it.
+    """
+
+    def __init__(self, bundle: Bundle, interpreter: Interpreter) -> None:
+        """Join a model with what runs it; `Classifier.open` does this from a path.
+
+        Args:
+            bundle: The model.
+            interpreter: Loaded with the bundle's model; closed with the classifier.
+
+        Raises:
+            UnsupportedModelError: The interpreter sees other tensors than the bundle says.
+        """
+        self.bundle = bundle
+        self.fell_back: DelegateError | None = None
+        """Why the accelerator asked for is not used; None if it is, or none was asked for."""
+        self._interpreter = interpreter
+        self._lock = threading.Lock()
+        self._open = True
+        seen = interpreter.inputs + interpreter.outputs
+        said = (bundle.inputs, bundle.outputs)
+        if [(s.shape, s.dtype, s.quantization) for s in seen] != [
+            (s.shape, s.dtype, s.quantization) for s in said
+        ]:
+            raise UnsupportedModelError(
+                f"{bundle.where}: the interpreter loads other tensors than the file says"
+            )
+        contract = bundle.contract
+        self._preprocess = contract.preprocessing.compile(bundle.inputs).write
+        self._thresholds = (
+            None if contract.thresholds is None else np.array(contract.thresholds, np.float32)
+        )
+
+    @classmethod
+    def open(
+        cls,
+        model: str | Path | Bundle,
+        *,
+        threads: int | None = 1,
+        backend: str = "auto",
+        xnnpack: bool = True,
+        delegate: str | DelegateSpec | None = None,
+        fallback: Literal["cpu"] | None = None,
+    ) -> Classifier:
+        """Open a model file, or use an opened one.
+
+        Args:
+            model: A path or a bundle.
+            threads: For the interpreter; None for all cores.
+            backend: `auto`, or one of `edge_recog.interpreters.INTERPRETERS`.
+            xnnpack: Use XNNPACK's kernels where there are any.
+            delegate: An accelerator: `edgetpu`, `edgetpu:usb:0`, `edgetpu:pci`, or the path of a
+                delegate library with options, `/usr/lib/libfoo.so?key=value`.
+            fallback: "cpu" to carry on without the accelerator if it cannot be used, with the
+                uncompiled twin of an Edge TPU model (`NAME.tflite` for `NAME_edgetpu.tflite`).
+
+        Raises:
+            BundleError: The model file cannot be used.
+            DelegateError: The accelerator cannot be used.
+            InterpreterError: No interpreter is installed, or it rejects the model.
+            UsageError: An argument is out of range.
+        """
+        bundle = model if isinstance(model, Bundle) else Bundle.open(model)
+        spec = DelegateSpec.parse(delegate) if isinstance(delegate, str) else delegate
+        try:
+            if spec is not None and spec.is_edge_tpu and not bundle.needs_edgetpu:
+                raise DelegateError(
+                    f"{bundle.where}: not compiled for the Edge TPU, which would run none of it; "
+                    "compile it with edgetpu_compiler and name the _edgetpu.tflite file"
+                )
+            return cls._load(bundle, threads, backend, xnnpack, spec)
+        except DelegateError as error:
+            if fallback != "cpu":
+                raise
+            twin = _uncompiled_twin(bundle, error)
+            _logger.warning("running %s on the CPU: %s", twin.where, error)
+            classifier = cls._load(twin, threads, backend, xnnpack, None)
+            classifier.fell_back = error
+            return classifier
+
+    @classmethod
+    def _load(
+        cls,
+        bundle: Bundle,
+        threads: int | None,
+        backend: str,
+        xnnpack: bool,
+        delegate: DelegateSpec | None,
+    ) -> Classifier:
+        interpreter = open_interpreter(
+            bundle.data, threads=threads, backend=backend, xnnpack=xnnpack, delegate=delegate
+        )
+        try:
+            return cls(bundle, interpreter)
+        except BaseException:
+            interpreter.close()
+            raise
+
+    @property
+    def runtime(self) -> str:
+        """What runs the model, for people."""
+        return self._interpreter.runtime
+
+    def classify(self, frame: Frame, *, top_k: int | None = 5) -> Classification:
+        """Return what the model says of a frame.
+
+        Args:
+            frame: Of any size.
+            top_k: How many predictions at most; None for all labels.
+
+        Raises:
+            ClosedError: The classifier is closed.
+            FrameError: Not a `Frame`, or one that cannot be resized.
+            InterpreterError: The run failed, or the accelerator was lost.
+            UsageError: `top_k` is less than 1.
+        """
+        with self._lock:
+            start = time.perf_counter_ns()
+            self._feed(frame)
+            fed = time.perf_counter_ns()
+            self._interpreter.invoke()
+            ran = time.perf_counter_ns()
+            predictions = top_predictions(
+                self._scores(self._interpreter.read_output()),
+                self.bundle.labels,
+                top_k=top_k,
+                thresholds=self._thresholds,
+            )
+            end = time.perf_counter_ns()
+        return Classification(
+            predictions=predictions,
+            timings=Timings(fed - start, ran - fed, end - ran),
+            model_id=self.bundle.id,
+            frame_index=frame.index,
+            captured_ns=frame.captured_ns,
+            source=frame.source,
+        )
+
+    def trace(self, frame: Frame) -> Trace:
+        """Return everything a frame becomes on its way, for comparing models and machines.
+
+        Raises:
+            As `classify`.
+        """
+        with self._lock:
+            self._feed(frame)
+            fed = self._interpreter.input_view().copy()
+            self._interpreter.invoke()
+            raw = self._interpreter.read_output()
+            return Trace(fed, raw.reshape(-1), self._scores(raw))
+
+    def close(self) -> None:
+        """Release native memory, after a classification under way has ended. Safe to call twice."""
+        with self._lock:
+            self._open = False
+            self._interpreter.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _feed(self, frame: Frame) -> None:
+        if not self._open:
+            raise ClosedError("the classifier is closed; open another one")
+        if not isinstance(frame, Frame):
+            raise FrameError(
+                "classify needs a Frame: wrap pixels with Frame.from_rgb or Frame.from_bgr, so "
+                "that their channel order is said"
+            )
+        # The view must be gone before the interpreter runs: it stays a temporary.
+        self._preprocess(frame, self._interpreter.input_view())
+
+    def _scores(self, raw: NDArray[Any]) -> NDArray[np.float32]:
+        quantization = self.bundle.outputs.quantization
+        outputs = raw.reshape(-1)
+        real = quantization.dequantize(outputs) if quantization else outputs.astype(np.float32)
+        contract = self.bundle.contract
+        return scores_of(real, contract.activation, contract.temperature)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trace:
+    """One frame's way through a model."""
+
+    fed: NDArray[Any]
+    """The input tensor, in its shape and dtype."""
+    raw: NDArray[Any]
+    """(labels,) the output as the model gave it."""
+    scores: NDArray[np.float32]
+    """(labels,) 0-1, before thresholds."""
+
+
+def _uncompiled_twin(bundle: Bundle, error: DelegateError) -> Bundle:
+    """Return what runs on the CPU in place of a model that its accelerator cannot run.
+
+    Raises:
+        DelegateError: There is nothing of the kind.
+    """
+    if not bundle.needs_edgetpu:
+        return bundle
+    path = Path(bundle.where)
+    twin = path.with_name(path.name.replace("_edgetpu", ""))
+    if twin == path or not twin.exists():
+        raise DelegateError(
+            f"{error}; and there is no uncompiled twin {twin.name} beside it to run on the CPU"
+        ) from error
+    found = Bundle.open(twin)
+    if found.labels != bundle.labels:
+        raise DelegateError(f"{error}; and its uncompiled twin {twin} has other labels") from error
+    return found

@@ -1,0 +1,174 @@
+"""The contract of a model, and the manifest that carries it inside the model file.
+
+The manifest is `edge_recog.json`, one of the files in the ZIP at the end of the `.tflite` file.
+Format history of `schema_version`:
+
+- 1: first version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from edge_recog.errors import BundleError
+from edge_recog.predictions import Activation
+from edge_recog.preprocessing import Preprocessing
+
+SCHEMA_VERSION = 1
+
+Task = Literal["single-label", "multi-label"]
+"""`single-label`: one label is right; `multi-label`: any number of labels, each on its own."""
+
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Fraction = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+
+
+class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of what is written into the manifest: strict and immutable."""
+
+
+class Contract(_Document):
+    """How to feed a model and how to read it."""
+
+    preprocessing: Preprocessing
+    activation: Activation
+    """What is left to do to turn the output into scores."""
+    task: Task = "single-label"
+    temperature: float = 1.0
+    """Score calibration: divides the logits before the activation; > 0."""
+    thresholds: tuple[Fraction, ...] | None = None
+    """Least score of each label, in label order; None for no thresholds."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: The temperature is not a finite positive number, or is given where the
+                model's output is a probability already.
+        """
+        if not (math.isfinite(self.temperature) and self.temperature > 0):
+            raise ValueError(f"temperature is {self.temperature}; it must be finite and positive")
+        if self.temperature != 1.0 and self.activation == "none":
+            raise ValueError("temperature needs logits, but activation is none")
+
+
+class GoldenVector(_Document):
+    """One self-test: a raw frame and what the model must answer. The numbers are in the file."""
+
+    height: Annotated[int, msgspec.Meta(ge=1, le=1024)]
+    width: Annotated[int, msgspec.Meta(ge=1, le=1024)]
+    label: str
+    """The best label."""
+    score: Fraction
+    """Its score, before thresholds."""
+
+
+class GoldenIndex(_Document):
+    """The golden vectors and where they come from."""
+
+    file: str
+    """Name within the ZIP."""
+    runtime: str
+    """The interpreter and its kernels that computed the outputs."""
+    labels_sha256: Sha256
+    """Of the labels the outputs were named by."""
+    vectors: Annotated[tuple[GoldenVector, ...], msgspec.Meta(min_length=1, max_length=64)]
+
+
+class Seal(_Document):
+    """Digests of everything else in the file, so that a damaged copy is noticed at open."""
+
+    flatbuffer_sha256: Sha256
+    """Of the TFLite part, metadata included, ZIP excluded."""
+    files: dict[str, Sha256]
+    """Of every other file in the ZIP."""
+
+
+class Accuracy(_Document):
+    """One measured figure about this very file."""
+
+    dataset: str
+    split: str
+    metric: str
+    """`top-1`, `agreement with float`, …"""
+    value: Fraction
+    count: Count
+    """Pictures it was measured on."""
+
+
+class Provenance(_Document):
+    """How the model was made."""
+
+    created: str
+    """RFC 3339, UTC."""
+    recipe: str = ""
+    """The recipe's text (TOML)."""
+    dataset: str = ""
+    """Fingerprint of the data: digest over the sorted digests of its pictures."""
+    calibration: str = ""
+    """Digest over the ids of the calibration pictures, which the run's folder lists."""
+    tools: dict[str, str] = {}
+    """Versions of what made it."""
+
+
+class Manifest(_Document):
+    """`edge_recog.json`."""
+
+    schema_version: int
+    name: str
+    contract: Contract
+    seal: Seal
+    description: str = ""
+    golden: GoldenIndex | None = None
+    accuracy: tuple[Accuracy, ...] = ()
+    operators: dict[str, int] = {}
+    """Highest version of each operator in the graph."""
+    oldest_runtime: str = ""
+    """Oldest TFLite release that has all those operator versions; empty where not known."""
+    provenance: Provenance | None = None
+
+
+def decode_manifest(document: bytes, *, where: str) -> Manifest:
+    """Return the manifest of a JSON document.
+
+    Raises:
+        BundleError: Not JSON, a newer schema_version, unknown keys or values out of range.
+    """
+    version = read_json(document, _Version, where=where).schema_version
+    if version != SCHEMA_VERSION:
+        raise BundleError(
+            f"{where}: edge_recog.json has schema_version {version}, this edge-recog reads "
+            f"{SCHEMA_VERSION}; upgrade edge-recog, or build the model again"
+        )
+    return read_json(document, Manifest, where=where)
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Return the JSON document: UTF-8, indented, keys in the order of declaration."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+
+
+def labels_digest(labels: tuple[str, ...]) -> str:
+    """Return the SHA-256, in hexadecimal, of labels in their order."""
+    return hashlib.sha256("\n".join(labels).encode()).hexdigest()
+
+
+class _Version(msgspec.Struct):
+    schema_version: int
+
+
+def read_json(document: bytes, kind: Any, *, where: str) -> Any:
+    """Decode strictly.
+
+    Raises:
+        BundleError: The document does not fit; the message names the place.
+    """
+    try:
+        return msgspec.json.decode(document, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BundleError(f"{where}: edge_recog.json cannot be read: {error}") from error

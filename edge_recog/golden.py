@@ -1,0 +1,128 @@
+"""Golden vectors: raw frames and the exact answers a model must give to them.
+
+For each vector three things are kept: the frame, samples of the input tensor that preprocessing must
+make of it, and the whole raw output. The samples catch wrong feeding sharply, whatever the network
+makes of it; the output catches a wrong or wrongly computed network.
+
+In the model file they are one zlib stream: for each vector in the index's order, frame, samples and
+output as little-endian arrays one after the other.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge_recog.contract import GoldenIndex, GoldenVector
+from edge_recog.errors import BundleError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from edge_recog.tensors import TensorSpec
+
+GOLDEN_FILE = "edge_recog_golden.bin"
+SAMPLES = 1024
+"""Input values kept of each vector, at most."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Golden:
+    """One golden vector with its numbers."""
+
+    pixels: NDArray[np.uint8]
+    """(height, width, 3), RGB."""
+    samples: NDArray[Any]
+    """Input tensor at `sample_positions`, in its dtype."""
+    output: NDArray[Any]
+    """(labels,) raw output, in the output tensor's dtype."""
+    label: str
+    score: float
+
+
+def sample_positions(size: int) -> NDArray[np.intp]:
+    """Return the evenly spread flat indices at which an input tensor of `size` values is sampled."""
+    return np.linspace(0, size - 1, min(SAMPLES, size)).astype(np.intp)
+
+
+def encode_golden(
+    vectors: Sequence[Golden], *, runtime: str, labels_sha256: str
+) -> tuple[GoldenIndex, bytes]:
+    """Return the index for the manifest and the bytes of `GOLDEN_FILE`."""
+    index = GoldenIndex(
+        file=GOLDEN_FILE,
+        runtime=runtime,
+        labels_sha256=labels_sha256,
+        vectors=tuple(
+            GoldenVector(
+                height=vector.pixels.shape[0],
+                width=vector.pixels.shape[1],
+                label=vector.label,
+                score=vector.score,
+            )
+            for vector in vectors
+        ),
+    )
+    arrays = [array for v in vectors for array in (v.pixels, v.samples, v.output)]
+    stream = b"".join(np.asarray(a, a.dtype.newbyteorder("<")).tobytes() for a in arrays)
+    return index, zlib.compress(stream, 9)
+
+
+def decode_golden(
+    index: GoldenIndex, data: bytes, *, inputs: TensorSpec, labels: int, output_dtype: str
+) -> tuple[Golden, ...]:
+    """Return the vectors of a model file.
+
+    Args:
+        index: From the manifest.
+        data: The bytes of the file it names.
+        inputs: The model's input.
+        labels: How many.
+        output_dtype: Of the model's output.
+
+    Raises:
+        BundleError: The bytes are not what the index promises.
+    """
+    samples = sample_positions(int(np.prod(inputs.shape))).size
+    layout = [
+        (
+            vector,
+            (("uint8", (vector.height, vector.width, 3))),
+            (inputs.dtype, (samples,)),
+            (output_dtype, (labels,)),
+        )
+        for vector in index.vectors
+    ]
+    expected = sum(_size(*array) for _, *arrays in layout for array in arrays)
+    stream = _inflate(data, expected)
+    vectors, position = [], 0
+    for vector, *arrays in layout:
+        values = []
+        for dtype, shape in arrays:
+            count = int(np.prod(shape))
+            kind = np.dtype(dtype).newbyteorder("<")
+            values.append(np.frombuffer(stream, kind, count, position).reshape(shape))
+            position += _size(dtype, shape)
+        vectors.append(Golden(*values, vector.label, vector.score))
+    return tuple(vectors)
+
+
+def _size(dtype: str, shape: tuple[int, ...]) -> int:
+    return int(np.dtype(dtype).itemsize * np.prod(shape))
+
+
+def _inflate(data: bytes, expected: int) -> bytes:
+    inflater = zlib.decompressobj()
+    try:
+        stream = inflater.decompress(data, expected + 1)
+    except zlib.error as error:
+        raise BundleError(f"the golden vectors are damaged: {error}") from error
+    if len(stream) != expected or not inflater.eof:
+        raise BundleError("the golden vectors do not fit the model: they are of another one")
+    return stream
+
