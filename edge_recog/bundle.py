@@ -22,6 +22,7 @@ from edge_recog.errors import (
     NotATfliteModelError,
     UnsupportedModelError,
     VerificationError,
+    located,
 )
 from edge_recog.foreign import adopt_command, contract_from_metadata, final_activation, read_labels
 from edge_recog.golden import Golden, decode_golden
@@ -86,9 +87,7 @@ class Bundle:
         try:
             return _open(data, where)
         except BundleError as error:
-            if str(error).startswith(f"{where}: "):
-                raise
-            raise type(error)(f"{where}: {error}") from error
+            raise located(error, where) from error
 
     @property
     def origin(self) -> Literal["edge_recog", "tflite-metadata"]:

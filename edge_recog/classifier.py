@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 
 from edge_recog.bundle import Bundle
-from edge_recog.errors import ClosedError, DelegateError, FrameError, UnsupportedModelError
+from edge_recog.errors import (
+    ClosedError,
+    DelegateError,
+    FrameError,
+    InterpreterError,
+    UnsupportedModelError,
+    located,
+)
 from edge_recog.frames import Frame
 from edge_recog.interpreters import DelegateSpec, Interpreter, open_interpreter
 from edge_recog.predictions import Classification, Timings, scores_of, top_predictions
@@ -118,9 +125,12 @@ class Classifier:
         xnnpack: bool,
         delegate: DelegateSpec | None,
     ) -> Classifier:
-        interpreter = open_interpreter(
-            bundle.data, threads=threads, backend=backend, xnnpack=xnnpack, delegate=delegate
-        )
+        try:
+            interpreter = open_interpreter(
+                bundle.data, threads=threads, backend=backend, xnnpack=xnnpack, delegate=delegate
+            )
+        except (InterpreterError, UnsupportedModelError) as error:
+            raise located(error, bundle.where) from error
         try:
             return cls(bundle, interpreter)
         except BaseException:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
@@ -25,14 +25,12 @@ Task = Literal["single-label", "multi-label"]
 
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 Count = Annotated[int, msgspec.Meta(ge=0)]
+_Document = TypeVar("_Document")
+
 Fraction = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
 
-class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of what is written into the manifest: strict and immutable."""
-
-
-class Contract(_Document):
+class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How to feed a model and how to read it."""
 
     preprocessing: Preprocessing
@@ -57,7 +55,7 @@ class Contract(_Document):
             raise ValueError("temperature needs logits, but activation is none")
 
 
-class GoldenVector(_Document):
+class GoldenVector(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One self-test: a raw frame and what the model must answer. The numbers are in the file."""
 
     height: Annotated[int, msgspec.Meta(ge=1, le=1024)]
@@ -68,7 +66,7 @@ class GoldenVector(_Document):
     """Its score, before thresholds."""
 
 
-class GoldenIndex(_Document):
+class GoldenIndex(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The golden vectors and where they come from."""
 
     file: str
@@ -80,7 +78,7 @@ class GoldenIndex(_Document):
     vectors: Annotated[tuple[GoldenVector, ...], msgspec.Meta(min_length=1, max_length=64)]
 
 
-class Seal(_Document):
+class Seal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Digests of everything else in the file, so that a damaged copy is noticed at open."""
 
     flatbuffer_sha256: Sha256
@@ -89,7 +87,7 @@ class Seal(_Document):
     """Of every other file in the ZIP."""
 
 
-class Accuracy(_Document):
+class Accuracy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One measured figure about this very file."""
 
     dataset: str
@@ -101,7 +99,7 @@ class Accuracy(_Document):
     """Pictures it was measured on."""
 
 
-class Provenance(_Document):
+class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How the model was made."""
 
     created: str
@@ -116,7 +114,7 @@ class Provenance(_Document):
     """Versions of what made it."""
 
 
-class Manifest(_Document):
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`edge_recog.json`."""
 
     schema_version: int
@@ -139,13 +137,13 @@ def decode_manifest(document: bytes, *, where: str) -> Manifest:
     Raises:
         BundleError: Not JSON, a newer schema_version, unknown keys or values out of range.
     """
-    version = read_json(document, _Version, where=where).schema_version
+    version = _read_json(document, _Version, where=where).schema_version
     if version != SCHEMA_VERSION:
         raise BundleError(
             f"{where}: edge_recog.json has schema_version {version}, this edge-recog reads "
             f"{SCHEMA_VERSION}; upgrade edge-recog, or build the model again"
         )
-    return read_json(document, Manifest, where=where)
+    return _read_json(document, Manifest, where=where)
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
@@ -162,7 +160,7 @@ class _Version(msgspec.Struct):
     schema_version: int
 
 
-def read_json(document: bytes, kind: Any, *, where: str) -> Any:
+def _read_json(document: bytes, kind: type[_Document], *, where: str) -> _Document:
     """Decode strictly.
 
     Raises:

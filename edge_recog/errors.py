@@ -68,3 +68,8 @@ class ClosedError(EdgeRecogError, RuntimeError):
 
 class UsageError(EdgeRecogError, ValueError):
     """An argument that cannot be acted on."""
+
+
+def located(error: EdgeRecogError, where: str) -> EdgeRecogError:
+    """Return the error with the place it is about in front, unless its text has it already."""
+    return error if where in str(error) else type(error)(f"{where}: {error}")

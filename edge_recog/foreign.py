@@ -1,6 +1,6 @@
-"""Contracts of models that others made: what TFLite Metadata says, and its documented conventions.
+"""Contracts of models that others made: what TFLite Metadata says, and its conventions.
 
-Where the metadata is silent the conventions of the format's reference runtimes (TFLite Task Library,
+Where the metadata is silent, the conventions of its reference runtimes (TFLite Task Library,
 MediaPipe Image Classifier) are part of the format: the whole picture is stretched to the input with
 bilinear interpolation, channels are RGB, a uint8 input takes pixels as they are, and the output is
 taken as scores.
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from edge_recog.metadata import ModelMetadata, TensorMetadata
     from edge_recog.predictions import Activation
+    from edge_recog.preprocessing import Colour
     from edge_recog.tensors import TensorSpec
     from edge_recog.tflite import Subgraph
 
@@ -82,8 +83,10 @@ def final_activation(subgraph: Subgraph) -> Activation | None:
         if wanted not in operator.outputs:
             continue
         if operator.name not in _TRANSPARENT or not operator.inputs:
-            return "softmax" if operator.name == "SOFTMAX" else (
-                "sigmoid" if operator.name == "LOGISTIC" else None
+            return (
+                "softmax"
+                if operator.name == "SOFTMAX"
+                else ("sigmoid" if operator.name == "LOGISTIC" else None)
             )
         wanted = operator.inputs[0]
     return None
@@ -110,7 +113,9 @@ def adopt_command(where: str, inputs: TensorSpec | None, *, scores: bool) -> str
 
 def _preprocessing(described: TensorMetadata, inputs: TensorSpec) -> Preprocessing:
     shape = inputs.shape
-    colour = "GRAY" if shape[3] == 1 else "RGB"
+    colour: Colour = "GRAY" if shape[3] == 1 else "RGB"
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     if described.colour_space == "GRAYSCALE" and colour != "GRAY":
         raise UnsupportedModelError(f"its metadata says GRAYSCALE but its input is {list(shape)}")
     if inputs.dtype == "uint8":

@@ -57,7 +57,9 @@ class Frame:
             index: See `Frame.index`.
             source: See `Frame.source`.
         """
-        return cls(pixels, time.monotonic_ns() if captured_ns is None else captured_ns, index, source)
+        return cls(
+            pixels, time.monotonic_ns() if captured_ns is None else captured_ns, index, source
+        )
 
     @classmethod
     def from_bgr(

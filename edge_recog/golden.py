@@ -1,8 +1,8 @@
 """Golden vectors: raw frames and the exact answers a model must give to them.
 
-For each vector three things are kept: the frame, samples of the input tensor that preprocessing must
-make of it, and the whole raw output. The samples catch wrong feeding sharply, whatever the network
-makes of it; the output catches a wrong or wrongly computed network.
+For each vector three things are kept: the frame, samples of the input tensor that preprocessing
+must make of it, and the whole raw output. The samples catch wrong feeding sharply, whatever the
+network makes of it; the output catches a wrong or wrongly computed network.
 
 In the model file they are one zlib stream: for each vector in the index's order, frame, samples and
 output as little-endian arrays one after the other.
@@ -46,7 +46,7 @@ class Golden:
 
 
 def sample_positions(size: int) -> NDArray[np.intp]:
-    """Return the evenly spread flat indices at which an input tensor of `size` values is sampled."""
+    """Return the evenly spread flat indices at which an input of `size` values is sampled."""
     return np.linspace(0, size - 1, min(SAMPLES, size)).astype(np.intp)
 
 
@@ -88,12 +88,12 @@ def decode_golden(
     Raises:
         BundleError: The bytes are not what the index promises.
     """
-    samples = sample_positions(int(np.prod(inputs.shape))).size
+    sampled = sample_positions(int(np.prod(inputs.shape))).size
     layout = [
         (
             vector,
-            (("uint8", (vector.height, vector.width, 3))),
-            (inputs.dtype, (samples,)),
+            ("uint8", (vector.height, vector.width, 3)),
+            (inputs.dtype, (sampled,)),
             (output_dtype, (labels,)),
         )
         for vector in index.vectors
@@ -102,13 +102,14 @@ def decode_golden(
     stream = _inflate(data, expected)
     vectors, position = [], 0
     for vector, *arrays in layout:
-        values = []
+        values: list[NDArray[Any]] = []
         for dtype, shape in arrays:
             count = int(np.prod(shape))
             kind = np.dtype(dtype).newbyteorder("<")
             values.append(np.frombuffer(stream, kind, count, position).reshape(shape))
             position += _size(dtype, shape)
-        vectors.append(Golden(*values, vector.label, vector.score))
+        pixels, samples, output = values
+        vectors.append(Golden(pixels, samples, output, vector.label, vector.score))
     return tuple(vectors)
 
 
@@ -125,4 +126,3 @@ def _inflate(data: bytes, expected: int) -> bytes:
     if len(stream) != expected or not inflater.eof:
         raise BundleError("the golden vectors do not fit the model: they are of another one")
     return stream
-

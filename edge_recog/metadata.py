@@ -144,9 +144,7 @@ def _write_tensor(writer: _Writer, tensor: TensorMetadata) -> int:
     if tensor.mean is not None and tensor.std is not None:
         lists = {0: writer.floats(tensor.mean), 1: writer.floats(tensor.std)}
         options = writer.table(2, offsets=lists)
-        units.append(
-            writer.table(2, bytes_={0: _NORMALIZATION_OPTIONS}, offsets={1: options})
-        )
+        units.append(writer.table(2, bytes_={0: _NORMALIZATION_OPTIONS}, offsets={1: options}))
     if units:
         offsets[4] = writer.tables(units)
     if tensor.minimum and tensor.maximum:
@@ -189,7 +187,11 @@ class _Writer:
         return int(self.builder.EndVector())
 
     def table(
-        self, fields: int, *, bytes_: dict[int, int] | None = None, offsets: dict[int, int] | None = None
+        self,
+        fields: int,
+        *,
+        bytes_: dict[int, int] | None = None,
+        offsets: dict[int, int] | None = None,
     ) -> int:
         self.builder.StartObject(fields)
         for field, offset in (offsets or {}).items():

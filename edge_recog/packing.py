@@ -44,7 +44,7 @@ def pack_bundle(
     *,
     name: str,
     description: str = "",
-    license: str = "",  # noqa: A002 - the field's name in TFLite Metadata
+    license: str = "",
     golden: tuple[str, Sequence[Golden]] | None = None,
     accuracy: Sequence[Accuracy] = (),
     provenance: Provenance | None = None,

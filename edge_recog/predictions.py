@@ -112,7 +112,7 @@ def top_predictions(
         raise UsageError(f"top_k is {top_k}; ask for at least 1 prediction, or None for all")
     k = count if top_k is None else min(top_k, count)
     if k < count:
-        # Everything as good as the k-th best, so that ties are cut in label order and not at random.
+        # Everything as good as the k-th best, so that ties are cut in label order.
         kth = np.partition(scores, count - k)[count - k]
         candidates = np.flatnonzero(scores >= kth)
         order = candidates[np.argsort(-scores[candidates], kind="stable")[:k]]

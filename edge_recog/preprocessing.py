@@ -64,7 +64,7 @@ class Preprocessing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     interpolation: Interpolation = "linear"
     """OpenCV's INTER_NEAREST, INTER_LINEAR, INTER_AREA or INTER_CUBIC."""
     mean: tuple[float, ...] = (0.0,)
-    """Subtracted from pixels 0-255: one number, or one for each channel in the order of `colour`."""
+    """Subtracted from pixels 0-255: one number, or one for each channel, ordered as `colour`."""
     std: tuple[float, ...] = (1.0,)
     """Divides after `mean`, in pixel units; > 0; one number, or one for each channel."""
     pad: tuple[int, int, int] = (0, 0, 0)
@@ -111,9 +111,7 @@ class Preprocessing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
             crop_height, crop_width = height, _divide(height * self.width, self.height)
         else:
             crop_height, crop_width = _divide(width * self.height, self.width), width
-        return Box(
-            (height - crop_height) // 2, (width - crop_width) // 2, crop_height, crop_width
-        )
+        return Box((height - crop_height) // 2, (width - crop_width) // 2, crop_height, crop_width)
 
     def target_box(self, height: int, width: int) -> Box:
         """Return the part of the input that a frame of this size fills; the rest is `pad`."""
@@ -211,7 +209,9 @@ class CompiledPreprocessing:
 
         self._geometry.write(frame, self._scratch)
         if self._planar:
-            out[...] = cv2.LUT(self._scratch, self._table).reshape(self._scratch.shape).transpose(2, 0, 1)
+            out[...] = (
+                cv2.LUT(self._scratch, self._table).reshape(self._scratch.shape).transpose(2, 0, 1)
+            )
         else:
             cv2.LUT(self._scratch, self._table, dst=out)
 

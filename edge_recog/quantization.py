@@ -59,12 +59,13 @@ class QuantParams:
         Computed in float64, so that 8-bit and 16-bit results are exact; NaN becomes the zero point.
         """
         steps = np.rint(np.asarray(real, np.float64) / self.scale) + self.zero_point
-        steps = np.nan_to_num(
-            steps, nan=self.zero_point, posinf=self.highest, neginf=self.lowest
-        )
-        return np.clip(steps, self.lowest, self.highest).astype(self.dtype)
+        steps = np.nan_to_num(steps, nan=self.zero_point, posinf=self.highest, neginf=self.lowest)
+        quantized: NDArray[Any] = np.clip(steps, self.lowest, self.highest).astype(self.dtype)
+        return quantized
 
     def dequantize(self, quantized: NDArray[Any]) -> NDArray[np.float32]:
         """Return the real values of integers of `dtype`, as float32 of the same shape."""
-        shifted = np.subtract(quantized, np.float32(self.zero_point), dtype=np.float32)
-        return np.multiply(shifted, np.float32(self.scale), out=shifted)
+        real: NDArray[np.float32] = quantized.astype(np.float32)
+        real -= np.float32(self.zero_point)
+        real *= np.float32(self.scale)
+        return real

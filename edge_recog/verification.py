@@ -28,7 +28,12 @@ if TYPE_CHECKING:
 
     from edge_recog.classifier import Classifier, Trace
 
-INPUT_TOLERANCE = {"linear": (1.0, 0.02), "nearest": (1.0, 0.02), "area": (2.0, 0.1), "cubic": (2.0, 0.1)}
+INPUT_TOLERANCE = {
+    "linear": (1.0, 0.02),
+    "nearest": (1.0, 0.02),
+    "area": (2.0, 0.1),
+    "cubic": (2.0, 0.1),
+}
 """Worst and average difference of input samples by interpolation, in steps of one pixel value."""
 OUTPUT_STEPS = 2
 """Worst difference of an 8-bit output where XNNPACK computed both sides."""
@@ -132,15 +137,11 @@ def make_golden(
         trace = classifier.trace(Frame.from_rgb(pixels))
         best = int(np.argmax(trace.scores))
         label = classifier.bundle.labels[best]
-        vectors.append(
-            Golden(pixels, _samples(trace), trace.raw, label, float(trace.scores[best]))
-        )
+        vectors.append(Golden(pixels, _samples(trace), trace.raw, label, float(trace.scores[best])))
     return classifier.runtime, tuple(vectors)
 
 
-def _compare(
-    index: int, golden: Golden, classifier: Classifier, tolerance: float
-) -> VectorResult:
+def _compare(index: int, golden: Golden, classifier: Classifier, tolerance: float) -> VectorResult:
     bundle = classifier.bundle
     trace = classifier.trace(Frame.from_rgb(golden.pixels))
     preprocessing = bundle.contract.preprocessing

@@ -5,10 +5,14 @@ from __future__ import annotations
 import importlib
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from edge_recog.cameras.protocol import FrameSource
 from edge_recog.errors import SourceError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 __all__ = ["SOURCES", "FrameSource", "open_source"]
 
@@ -53,7 +57,8 @@ def _kind_of(path: Path) -> str:
     return "video" if path.suffix.lower() in VIDEO_SUFFIXES else "image"
 
 
-def _load(scheme: str) -> type:
+def _load(scheme: str) -> Callable[[str, Mapping[str, str]], FrameSource]:
     module, name = SOURCES[scheme].split(":")
-    found: type = getattr(importlib.import_module(module), name)
+    found: Callable[[str, Mapping[str, str]], FrameSource]
+    found = getattr(importlib.import_module(module), name)
     return found

@@ -94,8 +94,7 @@ def image_paths(folder: Path) -> list[Path]:
         raise SourceError(f"{folder}: not a folder")
     paths = [
         Path(parent, name)
-        for parent, folders, names in os.walk(folder)
-        if not folders.sort()  # type: ignore[func-returns-value]
+        for parent, _, names in os.walk(folder)
         for name in names
         if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
     ]

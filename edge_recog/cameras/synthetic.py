@@ -29,9 +29,7 @@ class SyntheticSource(ClosingSource):
         unknown = sorted(set(options) - {"count", "seed"})
         numbers = all(re.fullmatch(r"\d{1,9}", value) for value in options.values())
         if match is None or unknown or not numbers or "0" in match.groups():
-            raise UsageError(
-                f"synthetic:{size}: write it like synthetic:640x480?count=100&seed=1"
-            )
+            raise UsageError(f"synthetic:{size}: write it like synthetic:640x480?count=100&seed=1")
         self.name = f"synthetic:{size}"
         self.length: int | None = int(options["count"]) if "count" in options else None
         width, height = (int(side) for side in match.groups())

@@ -14,7 +14,9 @@ from edge_recog.frames import Frame
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpg", ".ts", ".webm"})
+VIDEO_SUFFIXES = frozenset(
+    {".avi", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpg", ".ts", ".webm"}
+)
 
 
 class VideoSource(ClosingSource):

@@ -1,0 +1,109 @@
+"""`edge-recog inspect`: what a model file says of itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edge_recog.cli.output import Json, print_json, print_rows, size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+app = typer.Typer()
+
+
+@app.command(no_args_is_help=True)
+def inspect(
+    model: Annotated[Path, typer.Argument(help="A .tflite file.", show_default=False)],
+    json: Json = False,
+) -> None:
+    """Show what a model file says of itself, without running it.
+
+    Example: edge-recog inspect model.tflite --json
+    """
+    from edge_recog.inspection import inspect_file
+
+    inspection = inspect_file(model)
+    document = inspection.document()
+    if json:
+        print_json(document)
+    else:
+        print_rows(_rows(document))
+    if not document["usable"]:
+        if not json:
+            typer.echo(f"edge-recog: {inspection.problem}", err=True)
+        raise typer.Exit(1)
+
+
+def _rows(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "file", f"{document['path']}  {size_text(document['size_bytes'])}"
+    yield "id", document["id"]
+    yield "name", document["name"] or "-"
+    if document["description"]:
+        yield "description", document["description"]
+    if document["license"]:
+        yield "license", document["license"]
+    for kind in ("inputs", "outputs"):
+        for tensor in document[kind]:
+            yield kind[:-1], _tensor(tensor)
+    contract = document["contract"]
+    if contract is None:
+        yield "contract", "none this runtime can use"
+    else:
+        yield from _contract(contract, document)
+    yield "operators", ", ".join(f"{name} v{v}" for name, v in document["operators"].items())
+    oldest = document["oldest_runtime"]
+    yield "runtime", f"TFLite {oldest} or later" if oldest else "not known"
+    if document["edgetpu"]:
+        yield "accelerator", "compiled for the Edge TPU"
+    if document["golden_vectors"]:
+        yield "golden", f"{document['golden_vectors']} vectors by {document['golden_runtime']}"
+    for figure in document["accuracy"]:
+        place = f"{figure['dataset']} {figure['split']}"
+        yield (
+            "measured",
+            f"{figure['metric']} {figure['value']:.1%} on {figure['count']} of {place}",
+        )
+    for name, size in document["files"].items():
+        yield "contains", f"{name}  {size_text(size)}"
+    if document["provenance"]:
+        provenance = document["provenance"]
+        yield (
+            "made",
+            f"{provenance['created']}  "
+            + ", ".join(f"{tool} {version}" for tool, version in provenance["tools"].items()),
+        )
+
+
+def _contract(contract: dict[str, Any], document: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    p = contract["preprocessing"]
+    source = {
+        "edge_recog": "edge_recog.json in the file",
+        "tflite-metadata": "TFLite Metadata and its conventions",
+    }[document["contract_from"]]
+    yield "contract", f"from {source}"
+    yield (
+        "  feed",
+        (
+            f"{p['width']}x{p['height']} {p['colour']} {p['layout']}, {p['crop']}, "
+            f"{p['interpolation']}, (pixel - {_numbers(p['mean'])}) / {_numbers(p['std'])}"
+        ),
+    )
+    yield "  read", f"{contract['task']}, activation {contract['activation']}"
+    labels = document["labels"]
+    shown = " · ".join(labels[:4]) + (" · …" if len(labels) > 4 else "")
+    yield "labels", f"{len(labels)}: {shown}"
+
+
+def _tensor(tensor: dict[str, Any]) -> str:
+    text = f"{tensor['dtype']} {tensor['shape']}"
+    if tensor["scale"] is not None:
+        text += f", scale {tensor['scale']:.8g}, zero point {tensor['zero_point'] or 0}"
+    return text
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return "/".join(f"{value:g}" for value in values)

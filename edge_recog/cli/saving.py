@@ -1,0 +1,73 @@
+"""Annotated pictures and videos, written as `classify --save` goes along."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge_recog.annotation import annotate, encode_jpeg
+from edge_recog.errors import SourceError
+from edge_recog.files import refuse_existing, write_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edge_recog.cameras import FrameSource
+    from edge_recog.frames import Frame
+    from edge_recog.predictions import Classification
+
+_FRAMES_PER_SECOND = 15.0
+
+
+class AnnotatedOutput:
+    """A folder that gets one JPEG for each picture and one video for each video."""
+
+    def __init__(self, folder: Path, *, force: bool) -> None:
+        """Write nothing yet."""
+        self._folder = folder
+        self._force = force
+        self._is_video = False
+        self._writer: Any = None
+        self._part: Path | None = None
+        self._target: Path | None = None
+
+    def begin(self, relative: Path, source: FrameSource) -> None:
+        """Prepare for the frames of one source."""
+        self._is_video = source.length != 1
+        suffix = ".mp4" if self._is_video else ".jpg"
+        self._target = self._folder / relative.with_name(f"{relative.stem}{suffix}")
+        refuse_existing(self._target, force=self._force)
+
+    def add(self, frame: Frame, result: Classification) -> None:
+        """Write one frame.
+
+        Raises:
+            SourceError: The video cannot be written.
+            UsageError: The file exists or cannot be written.
+        """
+        assert self._target is not None
+        pixels = annotate(frame, result)
+        if not self._is_video:
+            write_file(self._target, encode_jpeg(pixels), force=self._force)
+            return
+        import cv2
+
+        if self._writer is None:
+            self._target.parent.mkdir(parents=True, exist_ok=True)
+            self._part = self._target.with_name(f".part-{self._target.name}")
+            code = cv2.VideoWriter.fourcc(*"mp4v")
+            size = (frame.width, frame.height)
+            self._writer = cv2.VideoWriter(str(self._part), code, _FRAMES_PER_SECOND, size)
+            if not self._writer.isOpened():
+                raise SourceError(f"{self._target}: OpenCV cannot write this video")
+        self._writer.write(np.ascontiguousarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)))
+
+    def end(self) -> None:
+        """Finish the source's file: it appears under its name only now that it is whole."""
+        if self._writer is not None:
+            self._writer.release()
+            self._writer = None
+        if self._part is not None and self._target is not None:
+            self._part.replace(self._target)
+        self._part = self._target = None
