@@ -1,0 +1,53 @@
+# `make` lists the targets. Each sets up what it needs in .venv; nothing outside this folder changes.
+PYTHON ?= python3
+COUNT ?= 200000
+PYTEST_ARGS ?=
+
+READY := .venv/.ready
+BIN := .venv/bin
+# A part of the tests cannot cover the whole package, so only a full run is held to the gate.
+COVERAGE = $(if $(PYTEST_ARGS),,--cov --cov-fail-under=90)
+
+# Byte code is written at the first import. Compiling every package during set-up costs 20-40 s;
+# importing TensorFlow without any costs 6 s more in each process.
+unexport PYTHONDONTWRITEBYTECODE
+# Tools must find .venv, not an environment that happens to be active.
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+
+.PHONY: help demo test check lint format fuzz bench-overhead clean
+
+help: ## this list
+	@awk -F ':[^#]*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: $(READY) ## from pictures to a verified model, and what to try next
+	@$(BIN)/edge-recog demo
+
+test: $(READY) ## all tests and the coverage gate; a part: make test PYTEST_ARGS="tests/edge_recog -k frames"
+	@$(BIN)/pytest $(COVERAGE) $(PYTEST_ARGS)
+
+lint: $(READY) ## format, style, types, and who may import whom
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test ## what CI runs
+
+format: $(READY) ## rewrite the files in house style
+	$(BIN)/ruff check --fix --exit-zero .
+	$(BIN)/ruff format .
+
+fuzz: $(READY) ## feed COUNT broken model files to the reader (minutes)
+	$(BIN)/python tests/fuzz/run_fuzz.py --count $(COUNT)
+
+bench-overhead: $(READY) ## what the classifier adds to the bare work, MediaPipe beside it
+	@tools/bench_overhead.sh
+
+clean: ## remove the environment, caches and build output (not runs/)
+	rm -rf .venv .uv uv.lock dist build .coverage .coverage.* htmlcov
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml $(wildcard */pyproject.toml) tools/setup.sh
+	@PYTHON="$(PYTHON)" tools/setup.sh
+	@touch $@

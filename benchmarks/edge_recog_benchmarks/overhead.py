@@ -1,0 +1,173 @@
+"""What the classifier adds to the bare work: `python -m edge_recog_benchmarks.overhead MODEL`.
+
+One frame of 640x480 goes, turn by turn in one process, through bare `cv2.resize`, bare `invoke`,
+our `Classifier`, the naive loop that tutorials show, and MediaPipe's ImageClassifier where it is
+installed. All run on one interpreter thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from edge_recog import Classifier, Frame
+from edge_recog.cameras.images import read_image
+from edge_recog.colour_card import colour_card
+from edge_recog.files import write_file
+from edge_recog.interpreters import open_interpreter
+from edge_recog_benchmarks.machine import machine_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+TOP_K = 5
+
+
+def main() -> None:
+    """Measure and print; write JSON if asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", help="a model file with a uint8 input")
+    parser.add_argument("--picture", type=Path, help="shown as the frame; a test card otherwise")
+    parser.add_argument("--rounds", type=int, default=1000)
+    parser.add_argument("--out", type=Path, help="write the result here as JSON")
+    arguments = parser.parse_args()
+    document = measure(arguments.model, _frame(arguments.picture), rounds=arguments.rounds)
+    print_result(document)
+    if arguments.out:
+        write_file(arguments.out, json.dumps(document, indent=2).encode() + b"\n", force=True)
+
+
+def measure(model: str, pixels: NDArray[np.uint8], *, rounds: int) -> dict[str, Any]:
+    """Return the percentiles of each contestant, measured turn by turn.
+
+    Args:
+        model: Path of a model file.
+        pixels: (480, 640, 3) uint8 RGB.
+        rounds: Turns each contestant gets.
+    """
+    classifier = Classifier.open(model, threads=1)
+    contestants = _contestants(classifier, model, pixels)
+    times: dict[str, list[int]] = {name: [] for name in contestants}
+    names = list(contestants)
+    for run in contestants.values():
+        for _ in range(30):
+            run()
+    gc.collect()
+    gc.disable()
+    try:
+        for turn in range(rounds):
+            # Nobody always follows the same neighbour.
+            for name in names[turn % len(names) :] + names[: turn % len(names)]:
+                start = time.perf_counter_ns()
+                contestants[name]()
+                times[name].append(time.perf_counter_ns() - start)
+    finally:
+        gc.enable()
+    return {
+        "schema_version": 1,
+        "benchmark": "overhead",
+        "model": {"name": classifier.bundle.name, "id": classifier.bundle.id},
+        "runtime": classifier.runtime,
+        "rounds": rounds,
+        "milliseconds": {
+            name: {
+                f"p{percent}": round(float(np.percentile(values, percent)) / 1e6, 4)
+                for percent in (50, 90, 99)
+            }
+            for name, values in times.items()
+        },
+        "machine": machine_facts(),
+    }
+
+
+def print_result(document: dict[str, Any]) -> None:
+    """Write the table and the one figure that counts."""
+    rows = document["milliseconds"]
+    write = sys.stdout.write
+    write(f"{document['model']['name']}, {document['runtime']}, {document['rounds']} rounds\n")
+    write(f"{'':<12}{'p50':>9}{'p90':>9}{'p99':>9}  ms\n")
+    for name, values in rows.items():
+        write(f"{name:<12}" + "".join(f"{values[p]:9.3f}" for p in ("p50", "p90", "p99")) + "\n")
+    bare = rows["resize"]["p50"] + rows["invoke"]["p50"]
+    write(f"ours - (invoke + resize) at p50: {rows['classifier']['p50'] - bare:+.3f} ms\n")
+    if "mediapipe" in rows:
+        ratios = [rows["classifier"][p] / rows["mediapipe"][p] for p in ("p50", "p90")]
+        write(f"ours / MediaPipe: {ratios[0]:.2f} at p50, {ratios[1]:.2f} at p90\n")
+
+
+def _contestants(
+    classifier: Classifier, model: str, pixels: NDArray[np.uint8]
+) -> dict[str, Callable[[], object]]:
+    frame = Frame.from_rgb(pixels)
+    contract = classifier.bundle.contract.preprocessing
+    bare = open_interpreter(classifier.bundle.data, threads=1)
+    box = contract.source_box(frame.height, frame.width)
+    part = pixels[box.top : box.top + box.height, box.left : box.left + box.width]
+    size = (contract.width, contract.height)
+    small = np.empty((contract.height, contract.width, 3), np.uint8)
+    naive = _naive(classifier, part, size)
+    contestants: dict[str, Callable[[], object]] = {
+        "resize": lambda: cv2.resize(part, size, dst=small, interpolation=cv2.INTER_LINEAR),
+        "invoke": bare.invoke,
+        "classifier": lambda: classifier.classify(frame, top_k=TOP_K),
+        "naive loop": naive,
+    }
+    mediapipe = _mediapipe(model, pixels)
+    if mediapipe is not None:
+        contestants["mediapipe"] = mediapipe
+    return contestants
+
+
+def _naive(
+    classifier: Classifier, part: NDArray[np.uint8], size: tuple[int, int]
+) -> Callable[[], object]:
+    """Return the loop of the LiteRT guide, with the interpreter made once."""
+    interpreter = open_interpreter(classifier.bundle.data, threads=1)
+    q = classifier.bundle.outputs.quantization
+    labels = classifier.bundle.labels
+
+    def run() -> object:
+        batch = np.expand_dims(cv2.resize(part, size), axis=0)
+        interpreter.input_view()[...] = batch
+        interpreter.invoke()
+        output = interpreter.read_output()[0]
+        scores = output if q is None else (output.astype(np.float32) - q.zero_point) * q.scale
+        return [(labels[i], scores[i]) for i in np.argsort(-scores)[:TOP_K]]
+
+    return run
+
+
+def _mediapipe(model: str, pixels: NDArray[np.uint8]) -> Callable[[], object] | None:
+    """Return MediaPipe's classifier on the same file and frame; None where it is not installed."""
+    try:
+        import mediapipe
+        from mediapipe.tasks.python import BaseOptions, vision
+    except ImportError:
+        return None
+    options = vision.ImageClassifierOptions(
+        base_options=BaseOptions(model_asset_path=model), max_results=TOP_K
+    )
+    classifier = vision.ImageClassifier.create_from_options(options)
+    image = mediapipe.Image(
+        image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(pixels)
+    )
+    return lambda: classifier.classify(image)
+
+
+def _frame(picture: Path | None) -> NDArray[np.uint8]:
+    pixels = colour_card(480, 640, 1) if picture is None else read_image(picture)
+    return np.asarray(cv2.resize(pixels, (640, 480), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Offline: train, quantise and verify image classifiers for edge_recog."""

@@ -1,0 +1,104 @@
+"""From a Keras model to verified model files: float and INT8, with contract and golden vectors."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from edge_recog.bundle import Bundle
+from edge_recog.classifier import Classifier
+from edge_recog.colour_card import golden_cards
+from edge_recog.contract import Provenance
+from edge_recog.packing import pack_bundle
+from edge_recog.verification import make_golden, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from edge_recog.contract import Accuracy, Contract
+    from edge_recog.frames import Frame
+    from numpy.typing import NDArray
+
+_GOLDEN_SIDE = 96
+"""Longer side of golden pictures, in pixels: small, so that the model file stays so."""
+_TOOLS = ("edge-recog", "edge-recog-converter", "keras", "tensorflow-cpu", "tensorflow", "numpy")
+
+
+def seal(
+    tflite: bytes,
+    contract: Contract,
+    labels: Sequence[str],
+    *,
+    name: str,
+    description: str,
+    license: str,
+    pictures: Iterable[Frame],
+    accuracy: Sequence[Accuracy] = (),
+    provenance: Provenance | None = None,
+) -> bytes:
+    """Return a model file with golden vectors, after verifying it with the runtime.
+
+    Args:
+        tflite: Converted model.
+        contract: How to feed and read it.
+        labels: In the order of its output.
+        name: For people.
+        description: For people.
+        license: Of the weights.
+        pictures: A few real ones for golden vectors; colour cards are added.
+        accuracy: Figures measured on this model.
+        provenance: How it was made.
+
+    Raises:
+        VerificationError: The file does not do what it says.
+    """
+    bare = pack_bundle(tflite, contract, labels, name=name)
+    frames = [*(_small(frame.pixels) for frame in pictures), *golden_cards()]
+    with Classifier.open(Bundle.from_bytes(bare, where=name)) as classifier:
+        golden = make_golden(classifier, frames)
+    sealed = pack_bundle(
+        tflite,
+        contract,
+        labels,
+        name=name,
+        description=description,
+        license=license,
+        golden=golden,
+        accuracy=accuracy,
+        provenance=provenance,
+    )
+    with Classifier.open(Bundle.from_bytes(sealed, where=name)) as classifier:
+        verify(classifier).require(name)
+    return sealed
+
+
+def provenance_now(*, recipe: str = "", dataset: str = "", calibration: str = "") -> Provenance:
+    """Return a provenance with the time and the tools of this process."""
+    return Provenance(
+        created=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        recipe=recipe,
+        dataset=dataset,
+        calibration=calibration,
+        tools=tool_versions(),
+    )
+
+
+def tool_versions() -> dict[str, str]:
+    """Return the versions of what takes part in making a model, of those installed."""
+    versions = {}
+    for tool in _TOOLS:
+        try:
+            versions[tool] = importlib.metadata.version(tool)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    scale = min(1.0, _GOLDEN_SIDE / max(pixels.shape[:2]))
+    size = [max(1, round(side * scale)) for side in pixels.shape[1::-1]]
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)

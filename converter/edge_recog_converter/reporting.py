@@ -1,0 +1,54 @@
+"""What a build says while it runs: summary lines, progress bars and a log file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_Item = TypeVar("_Item")
+_COLUMN = 10
+
+
+class Reporter:
+    """Writes to a console for people, and keeps every line for the log."""
+
+    def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
+        """Write to stderr if no console is given; nothing but warnings if quiet."""
+        self.console = console or Console(stderr=True, highlight=False)
+        self.lines: list[str] = []
+        self._quiet = quiet
+
+    def say(self, topic: str, text: str) -> None:
+        """Write one line of the summary."""
+        self.lines.append(f"{topic:<{_COLUMN}} {text}")
+        if not self._quiet:
+            self.console.print(f"  [bold]{topic:<{_COLUMN}}[/bold]", end="")
+            self.console.print(text, markup=False, soft_wrap=True)
+
+    def track(self, items: Iterable[_Item], *, topic: str, total: int | None) -> Iterator[_Item]:
+        """Yield the items with a progress bar, which a terminal shows and nothing else."""
+        if self._quiet or not self.console.is_terminal:
+            yield from items
+            return
+        with Progress(
+            TextColumn(f"  [bold]{topic:<{_COLUMN}}[/bold]"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+        ) as progress:
+            task = progress.add_task(topic, total=total)
+            for item in items:
+                yield item
+                progress.advance(task)
+
+    @property
+    def log(self) -> str:
+        """Every line said so far."""
+        return "\n".join(self.lines) + "\n"

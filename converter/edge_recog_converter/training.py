@@ -1,0 +1,177 @@
+"""Transfer learning with a frozen network: features once, then a linear classifier on them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge_recog_converter._tensorflow import keras, tf
+from edge_recog_converter.errors import TrainingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
+
+    from edge_recog_converter.recipe import TrainStage
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Features:
+    """What a frozen network makes of a split."""
+
+    values: NDArray[np.float32]
+    """(pictures, features)."""
+    labels: NDArray[np.int64]
+    """(pictures,), indices into the dataset's labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """How training stood after one epoch."""
+
+    number: int
+    """From 1."""
+    loss: float
+    """Mean over the epoch's batches, penalty included."""
+    validation_top1: float
+    """0-1."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LinearClassifier:
+    """Weights on raw features: `logits = features @ kernel + bias`."""
+
+    kernel: NDArray[np.float32]
+    """(features, classes)."""
+    bias: NDArray[np.float32]
+    """(classes,)."""
+    history: tuple[Epoch, ...]
+    best: Epoch
+    """The epoch these weights are of: the first of those with the best validation."""
+
+
+def extract(
+    network: Any, batches: Iterable[tuple[NDArray[np.uint8], NDArray[np.int64]]],
+    *, normalize: Callable[[NDArray[np.uint8]], NDArray[np.float32]], mirrored: bool,
+) -> Features:  # fmt: skip
+    """Return the features of pictures.
+
+    Args:
+        network: Keras model from pictures to (batch, features).
+        batches: (batch, height, width, channels) uint8 pixels as `Preprocessing.pixels` gives
+            them, and (batch,) labels.
+        normalize: From pixels to what the network takes.
+        mirrored: Append the features of the pictures mirrored left to right.
+    """
+    plain: list[NDArray[np.float32]] = []
+    flipped: list[NDArray[np.float32]] = []
+    labels: list[NDArray[np.int64]] = []
+    for pixels, numbers in batches:
+        plain.append(network.predict_on_batch(normalize(pixels)))
+        if mirrored:
+            flipped.append(network.predict_on_batch(normalize(pixels[:, :, ::-1])))
+        labels.append(numbers)
+    again = labels if mirrored else []
+    return Features(np.concatenate(plain + flipped), np.concatenate(labels + again))
+
+
+def train_classifier(
+    train: Features,
+    validation: Features,
+    *,
+    classes: int,
+    stage: TrainStage,
+    seed: int,
+    on_epoch: Callable[[Epoch], None],
+) -> LinearClassifier:
+    """Train softmax regression by Adam with a cosine schedule, keeping the best epoch's weights.
+
+    Features are scaled to mean 0 and variance 1 over the training split, so that one penalty suits
+    all; the scale is folded into the weights returned. The same seed gives the same weights on the
+    same machine.
+
+    Args:
+        train: To learn from.
+        validation: To choose the epoch by.
+        classes: At least 2.
+        stage: Epochs, rate and penalty.
+        seed: Of the initial weights and the order of the batches.
+        on_epoch: Called after each epoch.
+
+    Raises:
+        TrainingError: The loss is not a number any more.
+    """
+    mean, deviation = train.values.mean(axis=0), train.values.std(axis=0) + 1e-3
+    scaled = (train.values - mean) / deviation
+    held_out = tf.constant((validation.values - mean) / deviation)
+    rng = np.random.default_rng(seed)
+    head = keras.layers.Dense(
+        classes,
+        kernel_initializer=keras.initializers.GlorotUniform(seed),
+        kernel_regularizer=keras.regularizers.L2(stage.l2),
+    )
+    head.build((None, scaled.shape[1]))
+    batches = math.ceil(len(scaled) / stage.batch_size)
+    optimizer = keras.optimizers.Adam(
+        keras.optimizers.schedules.CosineDecay(stage.learning_rate, stage.epochs * batches)
+    )
+    loss_of = keras.losses.CategoricalCrossentropy(
+        from_logits=True, label_smoothing=stage.label_smoothing
+    )
+    targets = keras.utils.to_categorical(train.labels, classes)
+
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def step(features: Any, wanted: Any) -> Any:
+        with tf.GradientTape() as tape:
+            loss = loss_of(wanted, head(features)) + sum(head.losses)
+        variables = head.trainable_variables
+        optimizer.apply(tape.gradient(loss, variables), variables)
+        return loss
+
+    history: list[Epoch] = []
+    best: tuple[Epoch, list[NDArray[np.float32]]] | None = None
+    for number in range(1, stage.epochs + 1):
+        order = rng.permutation(len(scaled))
+        losses = [
+            float(step(tf.constant(scaled[chosen]), tf.constant(targets[chosen])))
+            for chosen in np.array_split(order, batches)
+        ]
+        guesses = np.argmax(head(held_out), axis=1)
+        epoch = Epoch(
+            number, float(np.mean(losses)), float(np.mean(guesses == validation.labels))
+        )
+        if not math.isfinite(epoch.loss):
+            raise TrainingError(
+                f"the loss is {epoch.loss} after epoch {number}; lower learning_rate in the recipe"
+            )
+        history.append(epoch)
+        on_epoch(epoch)
+        if best is None or epoch.validation_top1 > best[0].validation_top1:
+            best = (epoch, head.get_weights())
+    assert best is not None
+    kernel, bias = best[1]
+    folded = kernel / deviation[:, None]
+    return LinearClassifier(
+        kernel=folded.astype(np.float32),
+        bias=(bias - mean @ folded).astype(np.float32),
+        history=tuple(history),
+        best=best[0],
+    )
+
+
+def with_classifier(network: Any, classifier: LinearClassifier) -> Any:
+    """Return a Keras model from pictures to probabilities (batch, classes).
+
+    Args:
+        network: The frozen network the classifier was trained on.
+        classifier: Its weights.
+    """
+    logits = keras.layers.Dense(classifier.bias.size, name="logits")
+    x = logits(network.output)
+    logits.set_weights([classifier.kernel, classifier.bias])
+    x = keras.layers.Softmax(name="probabilities")(x)
+    return keras.Model(network.input, x, name=f"{network.name}_classifier")

@@ -1,0 +1,1 @@
+"""Device profiles, flashing and updates for edge_recog."""

@@ -1,0 +1,152 @@
+"""A recipe and a folder of pictures become a run's folder with verified models, or nothing."""
+
+import io
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from edge_recog import Bundle, Classifier, EdgeRecogError
+from edge_recog.verification import verify
+from edge_recog_converter.build import BuiltModel, build
+from edge_recog_converter.recipe import load_recipe
+from edge_recog_converter.reporting import Reporter
+
+RECIPE = """
+schema_version = 1
+name = "patterns"
+seed = 5
+[model]
+architecture = "efficientnet-lite0"
+input = { height = 64, width = 96, crop = "letterbox" }
+[[stage]]
+kind = "train"
+epochs = 10
+[[stage]]
+kind = "quantize"
+calibration = 12
+"""
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recipe") / "patterns.toml"
+    path.write_text(RECIPE, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def dirty_pictures(tmp_path_factory: pytest.TempPathFactory, small_pictures: Path) -> Path:
+    """The small pictures and one file that is none."""
+    root = tmp_path_factory.mktemp("dirty") / "patterns"
+    shutil.copytree(small_pictures, root)
+    (root / "train" / "lines" / "zzz.jpg").write_bytes(b"this is no picture")
+    return root
+
+
+@pytest.fixture(scope="module")
+def said() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture(scope="module")
+def built(
+    recipe: Path, dirty_pictures: Path, tmp_path_factory: pytest.TempPathFactory, said: io.StringIO
+) -> BuiltModel:
+    out = tmp_path_factory.mktemp("runs")
+    reporter = Reporter(Console(file=said, width=200))
+    return build(recipe, dirty_pictures, out, reporter=reporter)
+
+
+def test_run_folder_keeps_everything(built: BuiltModel, recipe: Path) -> None:
+    assert sorted(path.name for path in built.folder.iterdir()) == [
+        "build.log",
+        "calibration.txt",
+        "metrics.json",
+        "model.keras",
+        "patterns-float.tflite",
+        "patterns.tflite",
+        "recipe.toml",
+    ]
+    assert load_recipe(built.folder / "recipe.toml") == load_recipe(recipe)
+    assert list(built.folder.parent.glob("*.partial")) == []
+
+
+def test_model_recognises_what_it_learned(built: BuiltModel) -> None:
+    assert built.parity.count == 12
+    assert built.parity.float_top1 is not None
+    assert built.parity.float_top1 >= 0.9
+    assert built.parity.agreement >= 0.8
+
+
+@pytest.mark.parametrize("which", ["int8", "float"])
+def test_both_models_verify(built: BuiltModel, which: str) -> None:
+    with Classifier.open(getattr(built, which)) as classifier:
+        report = verify(classifier)
+
+    report.require(which)
+    assert len(report.vectors) == 8
+
+
+def test_model_says_how_it_was_made(built: BuiltModel) -> None:
+    bundle = Bundle.open(built.int8)
+    assert bundle.manifest is not None
+    assert bundle.manifest.provenance is not None
+
+    assert bundle.labels == ("circles", "lines", "noise")
+    assert bundle.contract.preprocessing.crop == "letterbox"
+    assert bundle.manifest.provenance.recipe == RECIPE
+    assert [figure.metric for figure in bundle.manifest.accuracy] == [
+        "top-1",
+        "agreement with float",
+    ]
+
+
+def test_camera_bytes_are_the_int8_input(built: BuiltModel) -> None:
+    inputs = Bundle.open(built.int8).inputs
+    assert inputs.quantization is not None
+
+    assert inputs.dtype == "uint8"
+    assert (inputs.quantization.scale, inputs.quantization.zero_point) == (1 / 128, 127)
+
+
+def test_calibration_pictures_are_written_down(built: BuiltModel) -> None:
+    lines = (built.folder / "calibration.txt").read_text(encoding="utf-8").splitlines()
+
+    assert len(lines) == 12
+    assert all(line.startswith("train/") for line in lines)
+
+
+def test_metrics_hold_what_was_measured(built: BuiltModel) -> None:
+    metrics = msgspec.json.decode((built.folder / "metrics.json").read_bytes())
+
+    assert metrics["test"]["count"] == 12
+    assert len(metrics["train"]["history"]) == 10
+    assert metrics["size_bytes"]["int8"] == built.int8.stat().st_size
+
+
+def test_broken_picture_is_skipped_and_told(built: BuiltModel, said: io.StringIO) -> None:
+    assert "1 files cannot be read" in said.getvalue()
+    assert "zzz.jpg" in (built.folder / "build.log").read_text(encoding="utf-8")
+
+
+def test_failed_build_leaves_nothing(recipe: Path, tmp_path: Path) -> None:
+    with pytest.raises(EdgeRecogError):
+        build(recipe, tmp_path / "no-pictures", tmp_path / "runs", reporter=Reporter(quiet=True))
+
+    assert not (tmp_path / "runs").exists()
+
+
+def test_build_that_breaks_half_way_leaves_nothing(
+    recipe: Path, small_pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edge_recog_converter.build.train_classifier", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        build(recipe, small_pictures, tmp_path / "runs", reporter=Reporter(quiet=True))
+
+    assert list((tmp_path / "runs").iterdir()) == []

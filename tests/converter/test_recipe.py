@@ -1,0 +1,85 @@
+"""Recipes are strict: what cannot be followed is refused with the place and a hint."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_recog_converter import recipe as recipe_module
+from edge_recog_converter.errors import RecipeError
+from edge_recog_converter.recipe import load_recipe, parse_recipe, preprocessing_of
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+MINIMAL = """
+schema_version = 1
+name = "x"
+[model]
+architecture = "efficientnet-lite0"
+"""
+
+
+def documented_example() -> str:
+    assert recipe_module.__doc__ is not None
+    lines = recipe_module.__doc__.splitlines()
+    return "\n".join(line[4:] for line in lines if line.startswith("    "))
+
+
+def test_example_in_the_module_can_be_followed() -> None:
+    recipe = parse_recipe(documented_example(), where="example")
+
+    assert recipe.name == "clothing"
+    assert recipe.train.epochs == 60
+    assert recipe.quantize.calibration == 200
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.name)
+def test_recipes_that_are_shipped_can_be_followed(path: Path) -> None:
+    recipe, text = load_recipe(path)
+
+    assert tomllib.loads(text)["name"] == recipe.name == path.stem
+
+
+def test_what_is_left_out_has_defaults() -> None:
+    recipe = parse_recipe(MINIMAL, where="x")
+    contract = preprocessing_of(recipe.model, resolution=240, mean=127.0, std=128.0)
+
+    assert (contract.height, contract.width, contract.crop) == (240, 240, "center-crop")
+    assert (contract.mean, contract.std) == ((127.0,), (128.0,))
+    assert [type(stage).__name__ for stage in recipe.stage] == ["TrainStage", "QuantizeStage"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (MINIMAL.replace("= 1", "= 2"), "schema_version is 2"),
+        (MINIMAL.replace("schema_version = 1", ""), "schema_version is None"),
+        (MINIMAL + 'wieghts = "imagenet"', "did you mean `weights`"),
+        (MINIMAL.replace("lite0", "lite9"), r"efficientnet-lite9.*\$\.model\.architecture"),
+        (MINIMAL.replace('"x"', '"../x"'), r"\$\.name"),
+        (MINIMAL + "input = { height = 16, width = 64 }", r"\$\.model\.input\.height"),
+        (MINIMAL + '[[stage]]\nkind = "quantize"', "one of kind train"),
+        (MINIMAL + '[[stage]]\nkind = "prune"', "prune"),
+        (MINIMAL + "[data]\nvalidation = 0.5\ntest = 0.45", "10 %"),
+        ("name = ", "recipe.toml"),
+    ],
+    ids=["newer", "no-version", "typo", "unknown", "path", "small", "stages", "kind", "shares", "toml"],
+)  # fmt: skip
+def test_recipe_that_cannot_be_followed_is_refused(text: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message) as raised:
+        parse_recipe(text, where="recipe.toml")
+
+    assert str(raised.value).startswith("recipe.toml: ")
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=re.escape(str(tmp_path / "no.toml"))):
+        load_recipe(tmp_path / "no.toml")
+
+
+@given(st.text())
+def test_any_text_is_a_recipe_or_refused(text: str) -> None:
+    with pytest.raises(RecipeError):
+        parse_recipe(text, where="x")
