@@ -78,6 +78,8 @@ def _buffer(row: Mapping[str, Any], file: memoryview) -> memoryview | None:
     if data is None and offset > 1:
         if offset + size > len(file):
             _refuse(f"a buffer of {size} bytes at byte {offset} runs past the end of the file")
+        if offset % 4:
+            _refuse(f"a buffer at byte {offset} is not aligned")
         return file[offset : offset + size]
     return data
 
@@ -171,9 +173,9 @@ def _tensor(row: Mapping[str, Any], buffers: Sequence[memoryview | None]) -> Ten
         shape_signature=row["shape_signature"] or (),
         dtype=TENSOR_TYPES[row["type"]],
         quantization=_quantization(row["quantization"]),
-        data=buffers[index] if index else None,
-        is_variable=row["is_variable"],
-        is_sparse=row["sparsity"] is not None,
+        data=(buffers[index] or None) if index else None,
+        is_variable=bool(row["is_variable"]),
+        sparsity=row["sparsity"],
         buffer=index,
     )
 

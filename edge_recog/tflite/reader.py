@@ -165,7 +165,7 @@ class Reader:
         if count > self._tables_left:
             _refuse(f"it has more than {MAX_TABLES} tables")
         offsets = struct.unpack_from(f"<{count}I", self.data, start)
-        return [self.table(kind, start + 4 * i + offset) for i, offset in enumerate(offsets)]
+        return [self._follow(kind, start + 4 * i + offset) for i, offset in enumerate(offsets)]
 
     def _vector(self, position: int, width: int) -> tuple[int, int]:
         """Return where a vector's elements of `width` bytes start, and how many there are."""

@@ -210,8 +210,8 @@ TABLES = {
 
 Types: a scalar (`i32`), `string`, `bytes` (a vector of bytes, left where it is), `(i32)` (a short
 vector, read as a tuple), `[f32]` (a vector that may be long, viewed as an array), `Table`,
-`[Table]` and `|Union`, whose member is told by the field before it. `_` stands for a deprecated
-field. Tables that are not listed have no fields.
+`[Table]`, `[string]` and `|Union`, whose member is told by the field before it. `_` stands for a
+deprecated field. Tables that are not listed have no fields.
 """
 
 _OPERATORS = """

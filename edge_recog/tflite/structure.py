@@ -26,7 +26,7 @@ class Quantization:
     scales: NDArray[Any]
     """float32, (1,) for the whole tensor or (shape[axis],)."""
     zero_points: NDArray[Any]
-    """int64, as many as there are scales; may be empty, which means all 0."""
+    """int64, as many as there are scales."""
     axis: int
     """The dimension that scales belong to where there are several."""
 
@@ -53,10 +53,14 @@ class Tensor:
     """Bytes of a constant, little-endian, in C order; None if it is no constant."""
     is_variable: bool
     """Keeps its value from one run to the next."""
-    is_sparse: bool
-    """A constant stored without its zeros."""
+    sparsity: Mapping[str, Any] | None
+    """How a constant is stored without its zeros: the schema's `SparsityParameters`."""
     buffer: int
     """Index of the model's buffer that holds the constant; 0 if there is none."""
+
+    @property
+    def is_sparse(self) -> bool:
+        return self.sparsity is not None
 
     @property
     def elements(self) -> int:
@@ -87,9 +91,8 @@ class Tensor:
                 f"Tensor {self.name!r} is quantised per channel; inputs and outputs of a "
                 "classifier are quantised as a whole."
             )
-        zero_point = int(q.zero_points[0]) if len(q.zero_points) else 0
         try:
-            return QuantParams(float(q.scales[0]), zero_point, self.dtype)
+            return QuantParams(float(q.scales[0]), int(q.zero_points[0]), self.dtype)
         except ValueError as error:
             raise UnsupportedModelError(f"Tensor {self.name!r}: {error}.") from error
 
