@@ -94,7 +94,8 @@ def load_delegate(spec: DelegateSpec, api: ModuleType) -> Any:
         return api.load_delegate(spec.library, dict(spec.options))
     except ValueError as error:
         # The first line is "Failed to load delegate from LIBRARY", the rest what the library said.
-        said = reason(str(error).partition("\n")[2])
+        said = str(error).partition("\n")[2].strip()
+        said = reason(said) if said else ""
         raise DelegateError(_refused(spec, said)) from error.with_traceback(None)
 
 

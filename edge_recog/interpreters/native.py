@@ -68,6 +68,9 @@ class NativeInterpreter:
         inputs, outputs = self._native.get_input_details(), self._native.get_output_details()
         self.inputs = tuple(_spec(details) for details in inputs)
         self.outputs = tuple(_spec(details) for details in outputs)
+        for spec in self.inputs:
+            if 0 in spec.shape or not spec.shape:
+                raise UnsupportedModelError(f"input '{spec.name}' has no room for pixels: {spec}")
         self._input_views: list[Callable[[], NDArray[Any]]]
         self._input_views = [self._native.tensor(details["index"]) for details in inputs]
         self._output_indices: list[int] = [details["index"] for details in outputs]
@@ -107,8 +110,9 @@ def _load(
 ) -> Any:
     """Return the runtime's own interpreter of `model`, ready to be invoked."""
     resolver = "BUILTIN" if xnnpack else "BUILTIN_WITHOUT_DEFAULT_DELEGATES"
+    # Outside the block below: an Edge TPU that gets its firmware takes seconds.
+    delegates = [load_delegate(delegate, api)] if delegate else []
     with logged_native_output(), _without_deprecation_warning(api):
-        delegates = [load_delegate(delegate, api)] if delegate else []
         native = api.Interpreter(
             model_content=model,
             num_threads=threads,
@@ -126,9 +130,11 @@ def _keep_alive(native: Any, *needed: object) -> None:
     `native` itself holds them, but a view that someone forgot holds only the C++ object, which
     would then be destroyed after its delegate and crash.
     """
-    for details in native.get_input_details()[:1]:
+    for details in native.get_input_details():
         owner = native.tensor(details["index"])().base
-        weakref.finalize(owner, _forget, *needed).atexit = False
+        if owner is not None:  # Of a scalar the runtimes hand out a copy.
+            weakref.finalize(owner, _forget, *needed).atexit = False
+            return
 
 
 def _forget(*_needed: object) -> None:

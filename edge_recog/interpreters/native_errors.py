@@ -29,12 +29,16 @@ _INSTRUCTIONS = re.compile(r"See instructions: \S+\s*")
 
 
 def reason(text: str) -> str:
-    """Return a native error text as one line, without C++ file names and repetitions."""
+    """Return a native error text as one line, without C++ file names and repetitions.
+
+    Of failed allocations the runtimes say nothing at all.
+    """
     text = _INSTRUCTIONS.sub("", _SOURCE_LINE.sub("", text))
     # Messages are glued together without a separator.
     text = re.sub(r"(?<=\S)\s*(?=Node number \d+ |Encountered unresolved )", "\n", text)
     lines = (" ".join(line.split()).rstrip(".") for line in text.splitlines())
     line = "; ".join(dict.fromkeys(line for line in lines if line))
+    line = line or "it gave no reason, as when memory runs out"
     return line if len(line) <= _LONGEST_REASON else line[: _LONGEST_REASON - 1] + "…"
 
 

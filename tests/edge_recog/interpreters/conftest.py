@@ -1,0 +1,174 @@
+"""Models of one operation, a delegate built by gcc, and an environment with tflite-runtime."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import flatbuffers
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from edge_recog.quantization import QuantParams
+from edge_recog.tensors import TensorSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+REPOSITORY = Path(__file__).parents[3]
+_SCHEMA_TYPES = {
+    "uint8": schema.TensorType.UINT8,
+    "int8": schema.TensorType.INT8,
+    "int32": schema.TensorType.INT32,
+    "float32": schema.TensorType.FLOAT32,
+}
+
+
+@pytest.fixture(scope="session")
+def build_model() -> Callable[..., bytes]:
+    """Return what builds a model of one operation: a built-in one, "#N" by code, else a custom one.
+
+    All its tensors are alike.
+    """
+
+    def build(
+        op: str = "RELU",
+        *,
+        version: int = 1,
+        shape: tuple[int, ...] = (1, 4),
+        dtype: str = "float32",
+        scales: Sequence[float] = (),
+        inputs: int = 1,
+    ) -> bytes:
+        code = schema.OperatorCodeT()
+        code.version = version
+        if op.startswith("#"):
+            code.builtinCode = int(op[1:])
+        elif (known := getattr(schema.BuiltinOperator, op, None)) is not None:
+            code.builtinCode = known
+        else:
+            code.builtinCode = schema.BuiltinOperator.CUSTOM
+            code.customCode = op.encode()
+        # The old field has 8 bits; 127 says "see the new one".
+        code.deprecatedBuiltinCode = min(code.builtinCode, 127)
+        graph = schema.SubGraphT()
+        names = [f"input{index}" for index in range(inputs)] + ["output"]
+        graph.tensors = [_tensor(name, shape, dtype, scales) for name in names]
+        graph.inputs, graph.outputs = list(range(inputs)), [inputs]
+        operator = schema.OperatorT()
+        operator.inputs, operator.outputs = graph.inputs, graph.outputs
+        graph.operators = [operator]
+        model = schema.ModelT()
+        model.version = 3
+        model.operatorCodes, model.subgraphs = [code], [graph]
+        model.buffers = [schema.BufferT()]
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+        return bytes(builder.Output())
+
+    return build
+
+
+def _tensor(
+    name: str, shape: tuple[int, ...], dtype: str, scales: Sequence[float]
+) -> schema.TensorT:
+    tensor = schema.TensorT()
+    tensor.name, tensor.shape, tensor.type = name.encode(), list(shape), _SCHEMA_TYPES[dtype]
+    if scales:
+        tensor.quantization = schema.QuantizationParametersT()
+        tensor.quantization.scale = list(scales)
+        tensor.quantization.zeroPoint = [0] * len(scales)
+        tensor.quantization.quantizedDimension = len(shape) - 1
+    return tensor
+
+
+@pytest.fixture
+def image_spec() -> TensorSpec:
+    return TensorSpec("image", (1, 2, 2, 3), "uint8", QuantParams(1 / 255, 0, "uint8"))
+
+
+@pytest.fixture
+def scores_spec() -> TensorSpec:
+    return TensorSpec("scores", (1, 2), "float32", None)
+
+
+@pytest.fixture(scope="session")
+def fake_delegate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a TFLite delegate that needs no device: see tests/native/fake_delegate.c."""
+    compiler = shutil.which("gcc")
+    if compiler is None:
+        _skip_except_in_ci("gcc builds the fake delegate, and is not here")
+    library = tmp_path_factory.mktemp("delegate") / "libfake.so"
+    source = REPOSITORY / "tests" / "native" / "fake_delegate.c"
+    flags = ["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror"]
+    subprocess.run([compiler, *flags, "-o", library, source], check=True)
+    return library
+
+
+@pytest.fixture(scope="session")
+def delegate_count(fake_delegate: Path) -> Callable[[str], int]:
+    """Return what reads one of the fake delegate's counters."""
+    count = ctypes.CDLL(str(fake_delegate)).fake_delegate_count
+    count.restype = ctypes.c_long
+
+    def read(name: str) -> int:
+        value = int(count(name.encode()))
+        assert value >= 0, f"no counter {name!r}"
+        return value
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def tflite_runtime_python(pytestconfig: pytest.Config) -> Path:
+    """Return the Python of an environment with tflite-runtime 2.14, built once and kept."""
+    if sys.version_info >= (3, 12):
+        pytest.skip("tflite-runtime 2.14 has wheels up to Python 3.11 only")
+    uv = shutil.which("uv") or shutil.which("uv", path=REPOSITORY / ".uv" / "bin")
+    if uv is None:
+        _skip_except_in_ci("uv builds the environment of tflite-runtime, and is not here")
+    assert pytestconfig.cache is not None
+    environment = pytestconfig.cache.mkdir("tflite-runtime-2.14") / "venv"
+    python = environment / "bin" / "python"
+    complete = environment / "complete"
+    if not complete.exists():
+        packages = ["tflite-runtime==2.14.0", "numpy<2", "flatbuffers", "msgspec"]
+        packages.append("opencv-python-headless<5")
+        for command in (
+            ["venv", "--clear", "--python", sys.executable, str(environment)],
+            ["pip", "install", "--python", str(python), *packages],
+        ):
+            done = subprocess.run([uv, *command], capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                _skip_except_in_ci(f"uv {command[0]} failed: {done.stderr.strip()[-300:]}")
+        complete.touch()
+    return python
+
+
+@pytest.fixture
+def run_in_tflite_runtime(tflite_runtime_python: Path) -> Callable[..., str]:
+    """Return what runs a script in that environment, and returns its stdout."""
+
+    def run(*arguments: str | Path) -> str:
+        done = subprocess.run(
+            [tflite_runtime_python, *arguments],
+            env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+def _skip_except_in_ci(reason: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
