@@ -1,0 +1,1 @@
+"""Weights learned elsewhere, read without the framework that saved them."""
