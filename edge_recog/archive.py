@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MAX_FILES = 64
 MAX_FILE_BYTES = 16 * 2**20
+MAX_TOTAL_BYTES = 64 * 2**20
+"""Unpacked: a small ZIP must not fill the memory of a small device."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The first date ZIP can write: the same content gives the same bytes."""
 
@@ -39,6 +41,8 @@ def split_archive(data: bytes) -> tuple[bytes, dict[str, bytes]]:
             entries = archive.infolist()
             if len(entries) > MAX_FILES:
                 raise NotATfliteModelError(f"the ZIP at its end has more than {MAX_FILES} files")
+            if sum(entry.file_size for entry in entries) > MAX_TOTAL_BYTES:
+                raise NotATfliteModelError("the ZIP at its end unpacks to over 64 MiB")
             files: dict[str, bytes] = {}
             for entry in entries:
                 if entry.file_size > MAX_FILE_BYTES:

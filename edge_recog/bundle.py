@@ -27,10 +27,14 @@ from edge_recog.errors import (
 from edge_recog.foreign import adopt_command, contract_from_metadata, final_activation, read_labels
 from edge_recog.golden import Golden, decode_golden
 from edge_recog.metadata import METADATA_NAME, ModelMetadata, read_metadata
+from edge_recog.predictions import scores_of
 from edge_recog.tflite import read_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
+
+    from numpy.typing import NDArray
 
     from edge_recog.tensors import TensorSpec
     from edge_recog.tflite import Model
@@ -98,6 +102,17 @@ class Bundle:
     def needs_edgetpu(self) -> bool:
         """Tell whether the model is compiled for the Edge TPU."""
         return needs_edgetpu(self.model)
+
+    def scores(self, raw: NDArray[Any]) -> NDArray[np.float32]:
+        """Return what an output says, as (labels,) scores from 0 to 1, before thresholds.
+
+        Args:
+            raw: The model's output in its dtype, of any shape.
+        """
+        outputs = raw.reshape(-1)
+        quantization = self.outputs.quantization
+        real = quantization.dequantize(outputs) if quantization else outputs.astype(np.float32)
+        return scores_of(real, self.contract.activation, self.contract.temperature)
 
     def golden(self) -> tuple[Golden, ...]:
         """Return the golden vectors; none where the file has none.

@@ -22,7 +22,7 @@ from edge_recog.errors import (
 )
 from edge_recog.frames import Frame
 from edge_recog.interpreters import DelegateSpec, Interpreter, open_interpreter
-from edge_recog.predictions import Classification, Timings, scores_of, top_predictions
+from edge_recog.predictions import Classification, Timings, top_predictions
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -162,7 +162,7 @@ class Classifier:
             self._interpreter.invoke()
             ran = time.perf_counter_ns()
             predictions = top_predictions(
-                self._scores(self._interpreter.read_output()),
+                self.bundle.scores(self._interpreter.read_output()),
                 self.bundle.labels,
                 top_k=top_k,
                 thresholds=self._thresholds,
@@ -186,9 +186,11 @@ class Classifier:
         with self._lock:
             self._feed(frame)
             fed = self._interpreter.input_view().copy()
+            start = time.perf_counter_ns()
             self._interpreter.invoke()
+            invoke_ns = time.perf_counter_ns() - start
             raw = self._interpreter.read_output()
-            return Trace(fed, raw.reshape(-1), self._scores(raw))
+            return Trace(fed, raw.reshape(-1), self.bundle.scores(raw), invoke_ns)
 
     def close(self) -> None:
         """Release native memory, after a classification under way has ended. Safe to call twice."""
@@ -218,13 +220,6 @@ class Classifier:
         # The view must be gone before the interpreter runs: it stays a temporary.
         self._preprocess(frame, self._interpreter.input_view())
 
-    def _scores(self, raw: NDArray[Any]) -> NDArray[np.float32]:
-        quantization = self.bundle.outputs.quantization
-        outputs = raw.reshape(-1)
-        real = quantization.dequantize(outputs) if quantization else outputs.astype(np.float32)
-        contract = self.bundle.contract
-        return scores_of(real, contract.activation, contract.temperature)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trace:
@@ -236,6 +231,8 @@ class Trace:
     """(labels,) the output as the model gave it."""
     scores: NDArray[np.float32]
     """(labels,) 0-1, before thresholds."""
+    invoke_ns: int
+    """The interpreter's run."""
 
 
 def _uncompiled_twin(bundle: Bundle, error: DelegateError) -> Bundle:

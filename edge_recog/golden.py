@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_recog.contract import GoldenIndex, GoldenVector
-from edge_recog.errors import BundleError
+from edge_recog.errors import BundleError, VerificationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,17 +43,38 @@ class Golden:
     """(labels,) raw output, in the output tensor's dtype."""
     label: str
     score: float
+    labels_sha256: str
+    """`contract.labels_digest` of the labels that `label` is one of."""
 
 
 def sample_positions(size: int) -> NDArray[np.intp]:
-    """Return the evenly spread flat indices at which an input of `size` values is sampled."""
-    return np.linspace(0, size - 1, min(SAMPLES, size)).astype(np.intp)
+    """Return the flat indices at which an input of `size` values is sampled: rising, all different.
+
+    One in each of equal parts, at a scattered place in it: evenly spaced ones would fall on one
+    channel or one column after the other (at 32x32, on a single value of the third channel).
+    """
+    index = np.arange(min(SAMPLES, size) + 1, dtype=np.uint64)
+    starts = index * size // (len(index) - 1)
+    # Integer arithmetic only, the same everywhere. The factors are primes 1 and 2 of XXH32.
+    scattered = index[:-1] * 2654435761 % 2**32
+    scattered ^= scattered >> np.uint64(15)
+    scattered = scattered * 2246822519 % 2**32
+    offsets = scattered * np.diff(starts) >> np.uint64(32)
+    return (starts[:-1] + offsets).astype(np.intp)
 
 
 def encode_golden(
     vectors: Sequence[Golden], *, runtime: str, labels_sha256: str
 ) -> tuple[GoldenIndex, bytes]:
-    """Return the index for the manifest and the bytes of `GOLDEN_FILE`."""
+    """Return the index for the manifest and the bytes of `GOLDEN_FILE`.
+
+    Raises:
+        VerificationError: The vectors were made with other labels.
+    """
+    if any(vector.labels_sha256 != labels_sha256 for vector in vectors):
+        raise VerificationError(
+            "the golden vectors were made with other labels; make them anew with these"
+        )
     index = GoldenIndex(
         file=GOLDEN_FILE,
         runtime=runtime,
@@ -109,7 +130,9 @@ def decode_golden(
             values.append(np.frombuffer(stream, kind, count, position).reshape(shape))
             position += _size(dtype, shape)
         pixels, samples, output = values
-        vectors.append(Golden(pixels, samples, output, vector.label, vector.score))
+        vectors.append(
+            Golden(pixels, samples, output, vector.label, vector.score, index.labels_sha256)
+        )
     return tuple(vectors)
 
 

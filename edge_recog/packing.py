@@ -18,6 +18,7 @@ from edge_recog.contract import (
     labels_digest,
 )
 from edge_recog.errors import UnsupportedModelError
+from edge_recog.foreign import read_labels
 from edge_recog.golden import Golden, encode_golden
 from edge_recog.metadata import (
     METADATA_NAME,
@@ -65,9 +66,12 @@ def pack_bundle(
     Raises:
         BundleError: The model is not a classifier, or contract and labels do not fit it.
     """
-    bad = [label for label in labels if label != label.strip() or len(label.splitlines()) != 1]
+    bad = [label for label in labels if not _fits_a_line(label)]
     if bad:
-        raise UnsupportedModelError(f"the label {bad[0]!r} is empty or has line breaks or blanks")
+        raise UnsupportedModelError(
+            f"the label {bad[0]!r} is empty, or has line breaks, blanks around it or characters "
+            "that UTF-8 text cannot hold; rename it"
+        )
     flatbuffer, _ = split_archive(model)
     structure = read_model(flatbuffer)
     classifier_specs(structure)
@@ -110,6 +114,14 @@ def operator_versions(model: Model) -> dict[str, int]:
         for operator in subgraph.operators:
             versions[operator.name] = max(operator.version, versions.get(operator.name, 0))
     return dict(sorted(versions.items()))
+
+
+def _fits_a_line(label: str) -> bool:
+    """Tell whether a label comes back from a label file as it is."""
+    try:
+        return read_labels(label.encode()) == (label,)
+    except UnicodeEncodeError:
+        return False
 
 
 def _metadata(contract: Contract, *, name: str, description: str, license_: str) -> ModelMetadata:

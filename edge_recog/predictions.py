@@ -81,12 +81,14 @@ def scores_of(
     """
     if activation == "none":
         return np.clip(outputs, 0.0, 1.0)
-    logits = outputs / np.float32(temperature) if temperature != 1.0 else outputs
-    if activation == "softmax":
-        exponentials = np.exp(logits - logits.max())
-        return np.asarray(exponentials / exponentials.sum(), np.float32)
-    # 1 / (1 + exp(-x)) written so that exp never overflows.
-    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)), np.float32)
+    # In float64, where differences of float32 logits cannot overflow; a tiny temperature still may.
+    logits = outputs.astype(np.float64)
+    with np.errstate(over="ignore"):
+        if activation == "softmax":
+            exponentials = np.exp((logits - logits.max()) / temperature)
+            return np.asarray(exponentials / exponentials.sum(), np.float32)
+        # 1 / (1 + exp(-x)) written so that exp never overflows.
+        return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits / temperature)), np.float32)
 
 
 def top_predictions(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_recog.cameras.protocol import ClosingSource
+from edge_recog.cameras.protocol import ClosingSource, refuse_options
 from edge_recog.errors import SourceError
 from edge_recog.frames import Frame
 
@@ -31,17 +31,26 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         SourceError: There is no such file, or no picture in it.
     """
     try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
+        data = path.read_bytes()
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return decode_image(data, where=str(path))
+
+
+def decode_image(data: bytes, *, where: str) -> NDArray[np.uint8]:
+    """Return the picture of an image file's bytes; as `read_image`.
+
+    Raises:
+        SourceError: There is no picture in them.
+    """
     import cv2
 
     try:
-        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     except cv2.error as error:
-        raise SourceError(f"{path}: the picture cannot be decoded: {error.err}") from error
+        raise SourceError(f"{where}: the picture cannot be decoded: {error.err}") from error
     if bgr is None:
-        raise SourceError(f"{path}: not a picture that OpenCV can decode, or damaged")
+        raise SourceError(f"{where}: not a picture that OpenCV can decode, or damaged")
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 
@@ -49,8 +58,12 @@ class ImageSource(ClosingSource):
     """One picture, as one frame."""
 
     def __init__(self, path: str, options: Mapping[str, str]) -> None:
-        """Open nothing yet; the picture is read when iterated."""
-        del options
+        """Open nothing yet; the picture is read when iterated.
+
+        Raises:
+            UsageError: There are options.
+        """
+        refuse_options(path, options)
         self.name = path
         self.length: int | None = 1
 
@@ -66,8 +79,9 @@ class FolderSource(ClosingSource):
 
         Raises:
             SourceError: Not a folder, or no picture in it.
+            UsageError: There are options.
         """
-        del options
+        refuse_options(path, options)
         self.name = path
         self.paths = image_paths(Path(path))
         self.length: int | None = len(self.paths)

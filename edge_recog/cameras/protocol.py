@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
+from edge_recog.errors import UsageError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from types import TracebackType
 
     from edge_recog.frames import Frame
@@ -40,6 +42,16 @@ class FrameSource(Protocol):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
+
+
+def refuse_options(where: str, options: Mapping[str, str]) -> None:
+    """Refuse options where there are none.
+
+    Raises:
+        UsageError: There is one; the message names it.
+    """
+    if options:
+        raise UsageError(f"{where}: it has no options, so {min(options)!r} cannot be set")
 
 
 class ClosingSource:

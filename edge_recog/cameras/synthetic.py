@@ -28,11 +28,12 @@ class SyntheticSource(ClosingSource):
         match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", size or "640x480")
         unknown = sorted(set(options) - {"count", "seed"})
         numbers = all(re.fullmatch(r"\d{1,9}", value) for value in options.values())
-        if match is None or unknown or not numbers or "0" in match.groups():
+        sides = [int(side) for side in match.groups()] if match else [0]
+        if unknown or not numbers or 0 in sides:
             raise UsageError(f"synthetic:{size}: write it like synthetic:640x480?count=100&seed=1")
         self.name = f"synthetic:{size}"
         self.length: int | None = int(options["count"]) if "count" in options else None
-        width, height = (int(side) for side in match.groups())
+        width, height = sides
         self._card = colour_card(height, width, int(options.get("seed", "0")))
         self._open = True
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_recog.cameras.protocol import ClosingSource
+from edge_recog.cameras.protocol import ClosingSource, refuse_options
 from edge_recog.errors import SourceError
 from edge_recog.frames import Frame
 
@@ -27,10 +27,11 @@ class VideoSource(ClosingSource):
 
         Raises:
             SourceError: There is no such file, or no video in it.
+            UsageError: There are options.
         """
         import cv2
 
-        del options
+        refuse_options(path, options)
         self.name = path
         if not Path(path).is_file():
             raise SourceError(f"{path}: no such file")
@@ -39,6 +40,7 @@ class VideoSource(ClosingSource):
             raise SourceError(f"{path}: not a video that OpenCV can decode, or damaged")
         count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self.length: int | None = count if count > 0 else None
+        self._open = True
 
     def __iter__(self) -> Iterator[Frame]:
         index = 0
@@ -48,9 +50,10 @@ class VideoSource(ClosingSource):
                 break
             yield Frame.from_bgr(np.asarray(bgr, np.uint8), index=index, source=self.name)
             index += 1
-        if index == 0:
+        if index == 0 and self._open:
             raise SourceError(f"{self.name}: no frame can be decoded from this video")
 
     def close(self) -> None:
         """See `FrameSource.close`."""
+        self._open = False
         self._capture.release()

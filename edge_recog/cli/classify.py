@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -20,7 +21,7 @@ from edge_recog.cli.output import (
 from edge_recog.errors import EdgeRecogError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from edge_recog.classifier import Classifier
     from edge_recog.frames import Frame
@@ -75,11 +76,13 @@ def classify(
     documents: list[dict[str, Any]] = []
     failures = _Failures()
     places = [place for path in paths for place in _places(path, failures)]
-    with Classifier.open(
-        model, threads=threads, delegate=delegate, fallback="cpu" if cpu_fallback else None
-    ) as classifier:
-        saver = _saver(save, force=force)
-        work = _frames(places, failures, saver)
+    saver = _saver(save, force=force)
+    with (
+        Classifier.open(
+            model, threads=threads, delegate=delegate, fallback="cpu" if cpu_fallback else None
+        ) as classifier,
+        closing(_frames(places, failures, saver)) as work,
+    ):
         total = len(places) if all(_is_still(place) for place in places) else None
         for place, frame in track(work, description="classify", total=total, quiet=quiet or json):
             result = classifier.classify(frame, top_k=top_k)
@@ -111,7 +114,8 @@ def _places(text: str, failures: _Failures) -> list[_Place]:
     if not path.is_dir():
         return [_Place(text, Path(path.name.replace(":", "_").replace("?", "_")))]
     try:
-        return [_Place(str(found), found.relative_to(path.parent)) for found in image_paths(path)]
+        name = path.resolve().name
+        return [_Place(str(found), name / found.relative_to(path)) for found in image_paths(path)]
     except EdgeRecogError as error:
         failures.note(error)
         return []
@@ -125,22 +129,24 @@ def _is_still(place: _Place) -> bool:
 
 def _frames(
     places: list[_Place], failures: _Failures, saver: Any
-) -> Iterator[tuple[_Place, Frame]]:
+) -> Generator[tuple[_Place, Frame]]:
     """Yield every frame; a place that cannot be read is noted and the others go on."""
     from edge_recog.cameras import open_source
 
     for place in places:
+        whole = False
         try:
             with open_source(place.where) as source:
                 if saver is not None:
                     saver.begin(place.relative, source)
                 for frame in source:
                     yield place, frame
+            whole = True
         except EdgeRecogError as error:
             failures.note(error)
         finally:
             if saver is not None:
-                saver.end()
+                saver.end(whole=whole)
 
 
 def _saver(folder: Path | None, *, force: bool) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -29,7 +30,13 @@ def set_up_logging(*, verbose: bool) -> None:
 
 def print_json(document: Any) -> None:
     """Write one document to stdout."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
+    try:
+        encoded = msgspec.json.encode(document)
+    except UnicodeEncodeError:
+        # A file name that is no UTF-8; strict readers take no escapes of half characters either.
+        text = json.dumps(msgspec.to_builtins(document), ensure_ascii=False)
+        encoded = text.encode(errors="replace")
+    sys.stdout.write(msgspec.json.format(encoded, indent=2).decode() + "\n")
 
 
 def print_rows(rows: Iterable[Sequence[str]]) -> None:

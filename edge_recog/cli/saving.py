@@ -31,13 +31,21 @@ class AnnotatedOutput:
         self._writer: Any = None
         self._part: Path | None = None
         self._target: Path | None = None
+        self._taken: set[Path] = set()
 
     def begin(self, relative: Path, source: FrameSource) -> None:
         """Prepare for the frames of one source."""
         self._is_video = source.length != 1
         suffix = ".mp4" if self._is_video else ".jpg"
-        self._target = self._folder / relative.with_name(f"{relative.stem}{suffix}")
-        refuse_existing(self._target, force=self._force)
+        target = self._folder / relative.with_name(f"{relative.stem}{suffix}")
+        # Other pictures of this run may have the name, such as cat.png beside cat.jpg.
+        number = 1
+        while target in self._taken:
+            number += 1
+            target = target.with_name(f"{relative.stem}-{number}{suffix}")
+        refuse_existing(target, force=self._force)
+        self._taken.add(target)
+        self._target = target
 
     def add(self, frame: Frame, result: Classification) -> None:
         """Write one frame.
@@ -63,11 +71,14 @@ class AnnotatedOutput:
                 raise SourceError(f"{self._target}: OpenCV cannot write this video")
         self._writer.write(np.ascontiguousarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)))
 
-    def end(self) -> None:
-        """Finish the source's file: it appears under its name only now that it is whole."""
+    def end(self, *, whole: bool) -> None:
+        """Finish the source's file: it appears under its name only now, and only if it is whole."""
         if self._writer is not None:
             self._writer.release()
             self._writer = None
         if self._part is not None and self._target is not None:
-            self._part.replace(self._target)
+            if whole:
+                self._part.replace(self._target)
+            else:
+                self._part.unlink(missing_ok=True)
         self._part = self._target = None

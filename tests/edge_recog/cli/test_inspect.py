@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from edge_recog.contract import Accuracy, Provenance
+from edge_recog.packing import pack_bundle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def rows_of(out: str) -> dict[str, str]:
+    """Return the first value of each row by its label."""
+    rows: dict[str, str] = {}
+    for line in out.splitlines():
+        label, _, value = line.strip().partition("  ")
+        rows.setdefault(label, value.strip())
+    return rows
+
+
+def test_a_model_is_described_in_rows(edge_recog: Callable[..., Any], tiny_path: Path) -> None:
+    outcome = edge_recog("inspect", tiny_path)
+    rows = rows_of(outcome.out)
+
+    assert (outcome.code, outcome.err) == (0, "")
+    assert rows["name"] == "tiny"
+    assert rows["id"].startswith("sha256:")
+    assert rows["input"] == "uint8 [1, 8, 8, 3], scale 0.0039215689, zero point 0"
+    assert rows["contract"] == "from edge_recog.json in the file"
+    assert rows["feed"] == "8x8 RGB NHWC, center-crop, linear, (pixel - 0) / 255"
+    assert rows["read"] == "single-label, activation none"
+    assert rows["labels"] == "4: ant · bee · cat · dog"
+    assert rows["operators"] == "FULLY_CONNECTED v1, SOFTMAX v1"
+    assert rows["runtime"] == "TFLite 1.5 or later"
+    assert rows["golden"].startswith("2 vectors by ai-edge-litert")
+
+
+def test_all_that_a_model_says_is_shown(
+    edge_recog: Callable[..., Any],
+    tiny_model: Callable[..., bytes],
+    contract: Callable[..., Any],
+    tiny_labels: tuple[str, ...],
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes(
+        pack_bundle(
+            tiny_model(),
+            contract(mean=(1.0, 2.0, 3.5)),
+            tiny_labels,
+            name="m",
+            description="Tells ants.",
+            license="CC0",
+            accuracy=[Accuracy(dataset="ants", split="test", metric="top-1", value=0.5, count=10)],
+            provenance=Provenance(created="2026-01-02T03:04:05Z", tools={"keras": "3.1"}),
+        )
+    )
+    rows = rows_of(edge_recog("inspect", path).out)
+
+    assert rows["description"] == "Tells ants."
+    assert rows["license"] == "CC0"
+    assert rows["measured"] == "top-1 50.0% on 10 of ants test"
+    assert rows["made"] == "2026-01-02T03:04:05Z  keras 3.1"
+    assert rows["feed"].endswith("(pixel - 1/2/3.5) / 255")
+
+
+def test_json_is_the_document(edge_recog: Callable[..., Any], tiny_path: Path) -> None:
+    outcome = edge_recog("inspect", tiny_path, "--json")
+    document = json.loads(outcome.out)
+
+    assert (outcome.code, outcome.err) == (0, "")
+    assert document["usable"]
+    assert document["golden_vectors"] == 2
+
+
+def test_a_model_of_others_is_described(edge_recog: Callable[..., Any], shared_data: Path) -> None:
+    path = shared_data / "coral" / "mobilenet_v1_0.25_128_quant_edgetpu.tflite"
+    rows = rows_of(edge_recog("inspect", path).out)
+
+    assert rows["contract"] == "from TFLite Metadata and its conventions"
+    assert rows["accelerator"] == "compiled for the Edge TPU"
+    assert rows["runtime"] == "not known"
+    assert rows["labels"].endswith("· …")
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["rows", "json"])
+def test_a_model_that_cannot_be_used_is_described_with_exit_1(
+    edge_recog: Callable[..., Any], shared_data: Path, options: list[str]
+) -> None:
+    path = shared_data / "mobilenet_v1_025" / "mobilenet_v1_0.25_224_1_default_1.tflite"
+    outcome = edge_recog("inspect", path, *options)
+
+    assert outcome.code == 1
+    if options:
+        assert "does not say how to feed it" in json.loads(outcome.out)["problem"]
+        assert outcome.err == ""
+    else:
+        assert rows_of(outcome.out)["contract"] == "none this runtime can use"
+        assert outcome.err.startswith("edge-recog: ")
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["rows", "json"])
+def test_what_is_no_model_is_one_line_and_exit_1(
+    edge_recog: Callable[..., Any], pictures: Path, options: list[str]
+) -> None:
+    outcome = edge_recog("inspect", pictures / "a.png", *options)
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err.count("\n") == 1
