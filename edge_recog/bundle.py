@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from edge_recog.archive import split_archive
-from edge_recog.contract import Contract, Manifest, decode_manifest, labels_digest
+from edge_recog.contract import (
+    Contract,
+    Manifest,
+    contract_digest,
+    decode_manifest,
+    labels_digest,
+)
 from edge_recog.errors import (
     BundleError,
     MissingContractError,
@@ -42,8 +48,10 @@ if TYPE_CHECKING:
 MANIFEST_FILE = "edge_recog.json"
 LABELS_FILE = "labels.txt"
 SEAL_MARK = "EDGE_RECOG"
-"""Name of the model's metadata entry that says: this file has a manifest behind it."""
+"""Name of the model's metadata entry that says: this file has a manifest behind it. Its content is
+the contract's digest, so that manifest and model seal each other."""
 EDGETPU_OPERATOR = "edgetpu-custom-op"
+_LOOPS = frozenset({"WHILE", "STABLEHLO_WHILE"})
 MAX_MODEL_BYTES = 512 * 2**20
 
 
@@ -139,8 +147,8 @@ def read_model_file(path: Path) -> bytes:
         BundleError: It cannot be read, is empty or absurdly large.
     """
     try:
-        if path.is_dir():
-            raise BundleError(f"{path}: a folder, not a model file")
+        if path.exists() and not path.is_file():
+            raise BundleError(f"{path}: a folder or device, not a model file")
         size = path.stat().st_size
         if size > MAX_MODEL_BYTES:
             raise BundleError(f"{path}: {size / 2**20:.0f} MiB is more than a model file may have")
@@ -155,17 +163,22 @@ def classifier_specs(model: Model) -> tuple[TensorSpec, TensorSpec]:
     Raises:
         UnsupportedModelError: It has several of them, or of another kind.
     """
-    unknown = [op.name for op in model.main.operators if op.is_custom]
-    if unknown and unknown[0] != EDGETPU_OPERATOR and not unknown[0].startswith("TFLite_Detection"):
-        raise UnsupportedModelError(
-            f"it needs the custom operator {unknown[0]!r}, which no standard runtime has; convert "
-            "the model with built-in operators only"
-        )
     for count, kind in ((len(model.main.inputs), "input"), (len(model.main.outputs), "output")):
         if count != 1:
             raise UnsupportedModelError(
                 f"it has {count} {kind}s; an image classifier has one (is it a detector or a "
                 "multi-part model?)"
+            )
+    for operator in (op for subgraph in model.subgraphs for op in subgraph.operators):
+        if operator.is_custom and operator.name != EDGETPU_OPERATOR:
+            raise UnsupportedModelError(
+                f"it needs the custom operator {operator.name!r}, which no standard runtime has; "
+                "convert the model with built-in operators only"
+            )
+        if operator.name in _LOOPS:
+            raise UnsupportedModelError(
+                f"it has a loop ({operator.name}), of which nobody can tell that it ends; "
+                "unroll it when converting"
             )
     signature = model.main.tensors[model.main.inputs[0]].shape_signature
     (inputs,), (outputs,) = model.input_specs(), model.output_specs()
@@ -228,6 +241,8 @@ def _open(data: bytes, where: str) -> Bundle:
             f"{error}; write it a contract with the numbers it was trained with: {command}"
         ) from error
     _check(contract, labels, inputs, outputs)
+    if manifest is not None and contract_digest(contract) != model.metadata[SEAL_MARK]:
+        raise VerificationError("its contract in edge_recog.json was changed after sealing")
     return Bundle(
         where=where,
         data=data,

@@ -22,7 +22,13 @@ from edge_recog.errors import (
 )
 from edge_recog.frames import Frame
 from edge_recog.interpreters import DelegateSpec, Interpreter, open_interpreter
-from edge_recog.predictions import Classification, Timings, top_predictions
+from edge_recog.predictions import (
+    Classification,
+    Prediction,
+    Timings,
+    name_predictions,
+    top_indices,
+)
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -63,11 +69,14 @@ class Classifier:
             raise UnsupportedModelError(
                 f"{bundle.where}: the interpreter loads other tensors than the file says"
             )
-        contract = bundle.contract
-        self._preprocess = contract.preprocessing.compile(bundle.inputs).write
+        thresholds = bundle.contract.thresholds
         self._thresholds = (
-            None if contract.thresholds is None else np.array(contract.thresholds, np.float32)
+            None
+            if thresholds is None
+            # In the scores' own precision, so that a score on its threshold counts.
+            else np.array(thresholds, np.float32).tolist()
         )
+        self._preprocess = bundle.contract.preprocessing.compile(bundle.inputs).write
 
     @classmethod
     def open(
@@ -161,12 +170,7 @@ class Classifier:
             fed = time.perf_counter_ns()
             self._interpreter.invoke()
             ran = time.perf_counter_ns()
-            predictions = top_predictions(
-                self.bundle.scores(self._interpreter.read_output()),
-                self.bundle.labels,
-                top_k=top_k,
-                thresholds=self._thresholds,
-            )
+            predictions = self._read(self._interpreter.read_output(), top_k)
             end = time.perf_counter_ns()
         return Classification(
             predictions=predictions,
@@ -176,6 +180,15 @@ class Classifier:
             captured_ns=frame.captured_ns,
             source=frame.source,
         )
+
+    def _read(self, raw: NDArray[Any], top_k: int | None) -> tuple[Prediction, ...]:
+        outputs = raw.reshape(-1)
+        best = top_indices(outputs, top_k)
+        if self.bundle.contract.activation == "softmax":
+            scores = self.bundle.scores(outputs)[best]
+        else:
+            scores = self.bundle.scores(outputs[best])
+        return name_predictions(best, scores, self.bundle.labels, self._thresholds)
 
     def trace(self, frame: Frame) -> Trace:
         """Return everything a frame becomes on its way, for comparing models and machines.

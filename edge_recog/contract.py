@@ -73,6 +73,8 @@ class GoldenIndex(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """Name within the ZIP."""
     runtime: str
     """The interpreter and its kernels that computed the outputs."""
+    builtin: bool = False
+    """Whether the outputs of TFLite's built-in kernels are kept as well."""
     labels_sha256: Sha256
     """Of the labels the outputs were named by."""
     vectors: Annotated[tuple[GoldenVector, ...], msgspec.Meta(min_length=1, max_length=64)]
@@ -149,6 +151,11 @@ def decode_manifest(document: bytes, *, where: str) -> Manifest:
 def encode_manifest(manifest: Manifest) -> bytes:
     """Return the JSON document: UTF-8, indented, keys in the order of declaration."""
     return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+
+
+def contract_digest(contract: Contract) -> bytes:
+    """Return the SHA-256, as hexadecimal ASCII, of a contract in one canonical form."""
+    return hashlib.sha256(msgspec.json.encode(contract)).hexdigest().encode()
 
 
 def labels_digest(labels: tuple[str, ...]) -> str:

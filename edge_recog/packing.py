@@ -14,6 +14,7 @@ from edge_recog.contract import (
     Manifest,
     Provenance,
     Seal,
+    contract_digest,
     encode_manifest,
     labels_digest,
 )
@@ -76,7 +77,7 @@ def pack_bundle(
     structure = read_model(flatbuffer)
     classifier_specs(structure)
     metadata = _metadata(contract, name=name, description=description, license_=license)
-    entries = {METADATA_NAME: build_metadata(metadata), SEAL_MARK: b"1"}
+    entries = {METADATA_NAME: build_metadata(metadata), SEAL_MARK: contract_digest(contract)}
     flatbuffer = with_metadata(flatbuffer, entries)
     files = {LABELS_FILE: ("\n".join(labels) + "\n").encode()}
     index = None

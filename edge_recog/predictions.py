@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from edge_recog.errors import UsageError
+from edge_recog.errors import InterpreterError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,37 +91,53 @@ def scores_of(
         return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits / temperature)), np.float32)
 
 
-def top_predictions(
-    scores: NDArray[Any],
-    labels: Sequence[str],
-    *,
-    top_k: int | None,
-    thresholds: NDArray[np.float32] | None = None,
-) -> tuple[Prediction, ...]:
-    """Return the `top_k` best labels, best first; equal scores in label order.
+def top_indices(outputs: NDArray[Any], top_k: int | None) -> NDArray[np.intp]:
+    """Return where the `top_k` largest outputs are, largest first; equal ones in label order.
+
+    Works on the model's own numbers: every activation keeps their order.
 
     Args:
-        scores: (labels,).
-        labels: As many as scores.
+        outputs: (labels,) of any integer or float dtype.
         top_k: At least 1; None for all.
-        thresholds: (labels,); a label whose score is under its threshold is left out.
 
     Raises:
+        InterpreterError: An output is not a number.
         UsageError: `top_k` is less than 1.
     """
-    count = scores.shape[0]
     if top_k is not None and top_k < 1:
         raise UsageError(f"top_k is {top_k}; ask for at least 1 prediction, or None for all")
+    count = outputs.shape[0]
     k = count if top_k is None else min(top_k, count)
-    if k < count:
-        # Everything as good as the k-th best, so that ties are cut in label order.
-        kth = np.partition(scores, count - k)[count - k]
-        candidates = np.flatnonzero(scores >= kth)
-        order = candidates[np.argsort(-scores[candidates], kind="stable")[:k]]
-    else:
-        order = np.argsort(-scores, kind="stable")
+    if outputs.dtype.kind != "f":
+        # ~x turns the order round, signed or not; NumPy sorts bytes by radix.
+        return np.argsort(~outputs, kind="stable")[:k]
+    if np.isnan(outputs.max()):
+        raise InterpreterError("the model answered NaN: its weights are broken; build it again")
+    if k == count:
+        return np.argsort(-outputs, kind="stable")
+    # Everything as good as the k-th best, so that ties are cut in label order.
+    kth = np.partition(outputs, count - k)[count - k]
+    candidates = np.flatnonzero(outputs >= kth)
+    best: NDArray[np.intp] = candidates[np.argsort(-outputs[candidates], kind="stable")[:k]]
+    return best
+
+
+def name_predictions(
+    indices: NDArray[np.intp],
+    scores: NDArray[np.float32],
+    labels: Sequence[str],
+    thresholds: Sequence[float] | None = None,
+) -> tuple[Prediction, ...]:
+    """Return predictions in the order given; labels under their threshold are left out.
+
+    Args:
+        indices: (k,) positions in the model's output.
+        scores: (k,) theirs.
+        labels: Of the whole output.
+        thresholds: Of the whole output; None for none.
+    """
     return tuple(
-        Prediction(labels[i], float(scores[i]), i)
-        for i in order.tolist()
-        if thresholds is None or scores[i] >= thresholds[i]
+        Prediction(labels[index], score, index)
+        for index, score in zip(indices.tolist(), scores.tolist(), strict=True)
+        if thresholds is None or score >= thresholds[index]
     )

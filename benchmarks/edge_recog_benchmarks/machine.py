@@ -43,9 +43,8 @@ def _processor() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     if not cpuinfo.exists():
         return platform.processor()
-    fields = dict(
-        (part.strip() for part in line.split(":", 1))
-        for line in cpuinfo.read_text(encoding="utf-8").splitlines()
-        if ":" in line
-    )
+    fields = {}
+    for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+        name, _, value = line.partition(":")
+        fields[name.strip()] = value.strip()
     return fields.get("Model") or fields.get("model name") or platform.processor()

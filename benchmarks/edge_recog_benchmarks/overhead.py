@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from edge_recog import Classifier, Frame
+from edge_recog import Classifier, EdgeRecogError, Frame, UsageError
 from edge_recog.cameras.images import read_image
 from edge_recog.colour_card import colour_card
-from edge_recog.files import write_file
 from edge_recog.interpreters import open_interpreter
+from edge_recog_benchmarks.arguments import add_out, count, give_up, write_result
 from edge_recog_benchmarks.machine import machine_facts
 
 if TYPE_CHECKING:
@@ -38,13 +38,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", help="a model file with a uint8 input")
     parser.add_argument("--picture", type=Path, help="shown as the frame; a test card otherwise")
-    parser.add_argument("--rounds", type=int, default=1000)
-    parser.add_argument("--out", type=Path, help="write the result here as JSON")
+    parser.add_argument("--rounds", type=count, default=1000)
+    add_out(parser)
     arguments = parser.parse_args()
-    document = measure(arguments.model, _frame(arguments.picture), rounds=arguments.rounds)
-    print_result(document)
-    if arguments.out:
-        write_file(arguments.out, json.dumps(document, indent=2).encode() + b"\n", force=True)
+    try:
+        document = measure(arguments.model, _frame(arguments.picture), rounds=arguments.rounds)
+        print_result(document)
+        write_result(document, arguments.out)
+    except EdgeRecogError as error:
+        give_up(parser, error)
 
 
 def measure(model: str, pixels: NDArray[np.uint8], *, rounds: int) -> dict[str, Any]:
@@ -54,9 +56,39 @@ def measure(model: str, pixels: NDArray[np.uint8], *, rounds: int) -> dict[str, 
         model: Path of a model file.
         pixels: (480, 640, 3) uint8 RGB.
         rounds: Turns each contestant gets.
+
+    Raises:
+        EdgeRecogError: The model cannot be used.
+        UsageError: Its input is not pixels as they are, which the naive loop feeds.
     """
-    classifier = Classifier.open(model, threads=1)
-    contestants = _contestants(classifier, model, pixels)
+    with ExitStack() as opened:
+        classifier = opened.enter_context(Classifier.open(model, threads=1))
+        bundle, runtime = classifier.bundle, classifier.runtime
+        if bundle.contract.preprocessing.compile(bundle.inputs).path != "direct":
+            raise UsageError(
+                f"{model}: its input is {bundle.inputs} and not pixels as they are; name a model "
+                "with a uint8 input"
+            )
+        times = _race(_contestants(classifier, model, pixels, opened), rounds)
+    return {
+        "schema_version": 1,
+        "benchmark": "overhead",
+        "model": {"name": bundle.name, "id": bundle.id},
+        "runtime": runtime,
+        "rounds": rounds,
+        "milliseconds": {
+            name: {
+                f"p{percent}": round(float(np.percentile(values, percent)) / 1e6, 4)
+                for percent in (50, 90, 99)
+            }
+            for name, values in times.items()
+        },
+        "machine": machine_facts(),
+    }
+
+
+def _race(contestants: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[int]]:
+    """Return the nanoseconds of each contestant's turns."""
     times: dict[str, list[int]] = {name: [] for name in contestants}
     names = list(contestants)
     for run in contestants.values():
@@ -73,21 +105,7 @@ def measure(model: str, pixels: NDArray[np.uint8], *, rounds: int) -> dict[str, 
                 times[name].append(time.perf_counter_ns() - start)
     finally:
         gc.enable()
-    return {
-        "schema_version": 1,
-        "benchmark": "overhead",
-        "model": {"name": classifier.bundle.name, "id": classifier.bundle.id},
-        "runtime": classifier.runtime,
-        "rounds": rounds,
-        "milliseconds": {
-            name: {
-                f"p{percent}": round(float(np.percentile(values, percent)) / 1e6, 4)
-                for percent in (50, 90, 99)
-            }
-            for name, values in times.items()
-        },
-        "machine": machine_facts(),
-    }
+    return times
 
 
 def print_result(document: dict[str, Any]) -> None:
@@ -106,33 +124,35 @@ def print_result(document: dict[str, Any]) -> None:
 
 
 def _contestants(
-    classifier: Classifier, model: str, pixels: NDArray[np.uint8]
+    classifier: Classifier, model: str, pixels: NDArray[np.uint8], opened: ExitStack
 ) -> dict[str, Callable[[], object]]:
     frame = Frame.from_rgb(pixels)
     contract = classifier.bundle.contract.preprocessing
     bare = open_interpreter(classifier.bundle.data, threads=1)
+    opened.callback(bare.close)
     box = contract.source_box(frame.height, frame.width)
     part = pixels[box.top : box.top + box.height, box.left : box.left + box.width]
     size = (contract.width, contract.height)
     small = np.empty((contract.height, contract.width, 3), np.uint8)
-    naive = _naive(classifier, part, size)
+    naive = _naive(classifier, part, size, opened)
     contestants: dict[str, Callable[[], object]] = {
         "resize": lambda: cv2.resize(part, size, dst=small, interpolation=cv2.INTER_LINEAR),
         "invoke": bare.invoke,
         "classifier": lambda: classifier.classify(frame, top_k=TOP_K),
         "naive loop": naive,
     }
-    mediapipe = _mediapipe(model, pixels)
+    mediapipe = _mediapipe(model, pixels, opened)
     if mediapipe is not None:
         contestants["mediapipe"] = mediapipe
     return contestants
 
 
 def _naive(
-    classifier: Classifier, part: NDArray[np.uint8], size: tuple[int, int]
+    classifier: Classifier, part: NDArray[np.uint8], size: tuple[int, int], opened: ExitStack
 ) -> Callable[[], object]:
     """Return the loop of the LiteRT guide, with the interpreter made once."""
     interpreter = open_interpreter(classifier.bundle.data, threads=1)
+    opened.callback(interpreter.close)
     q = classifier.bundle.outputs.quantization
     labels = classifier.bundle.labels
 
@@ -147,7 +167,9 @@ def _naive(
     return run
 
 
-def _mediapipe(model: str, pixels: NDArray[np.uint8]) -> Callable[[], object] | None:
+def _mediapipe(
+    model: str, pixels: NDArray[np.uint8], opened: ExitStack
+) -> Callable[[], object] | None:
     """Return MediaPipe's classifier on the same file and frame; None where it is not installed."""
     try:
         import mediapipe
@@ -158,6 +180,7 @@ def _mediapipe(model: str, pixels: NDArray[np.uint8]) -> Callable[[], object] | 
         base_options=BaseOptions(model_asset_path=model), max_results=TOP_K
     )
     classifier = vision.ImageClassifier.create_from_options(options)
+    opened.callback(classifier.close)
     image = mediapipe.Image(
         image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(pixels)
     )

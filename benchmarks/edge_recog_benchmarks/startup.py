@@ -7,27 +7,28 @@ classifies one frame. Byte code is compiled beforehand, as pip does when it inst
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
-from edge_recog.bundle import Bundle
-from edge_recog.files import write_file
+from edge_recog import Bundle, EdgeRecogError, UsageError
+from edge_recog_benchmarks.arguments import add_out, count, give_up, write_result
 from edge_recog_benchmarks.machine import machine_facts
 
 PROGRAM = """
 import sys
 from edge_recog import Classifier, open_source
 with Classifier.open(sys.argv[1], threads=1) as classifier, open_source(sys.argv[2]) as source:
-    for frame in source:
-        print(classifier.classify(frame).best.label)
+    frame = next(iter(source))
+    print(classifier.classify(frame).predictions)
+with open("/proc/self/status") as status:
+    print(next(line for line in status if line.startswith("VmHWM")))
 """
+"""The process tells its own peak: what `wait4` gives begins with the peak of the parent."""
 
 
 def main() -> None:
@@ -35,21 +36,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", help="a model file")
     parser.add_argument("--source", default="synthetic:640x480?count=1")
-    parser.add_argument("--runs", type=int, default=15)
-    parser.add_argument("--out", type=Path, help="write the result here as JSON")
+    parser.add_argument("--runs", type=count, default=15)
+    add_out(parser)
     arguments = parser.parse_args()
-    document = measure(arguments.model, arguments.source, runs=arguments.runs)
-    sys.stdout.write(
-        f"{document['model']['name']}: {document['seconds']['median']:.3f} s median "
-        f"({document['seconds']['min']:.3f}-{document['seconds']['max']:.3f}), peak RSS "
-        f"{document['peak_rss_mb']['max']:.1f} MB\n"
-    )
-    if arguments.out:
-        write_file(arguments.out, json.dumps(document, indent=2).encode() + b"\n", force=True)
+    try:
+        document = measure(arguments.model, arguments.source, runs=arguments.runs)
+        sys.stdout.write(
+            f"{document['model']['name']}: {document['seconds']['median']:.3f} s median "
+            f"({document['seconds']['min']:.3f}-{document['seconds']['max']:.3f}), peak RSS "
+            f"{document['peak_rss_mb']['max']:.1f} MB\n"
+        )
+        write_result(document, arguments.out)
+    except EdgeRecogError as error:
+        give_up(parser, error)
 
 
 def measure(model: str, source: str, *, runs: int) -> dict[str, Any]:
-    """Return seconds and peak memory of `runs` fresh processes, after one that is not counted."""
+    """Return seconds and peak memory of `runs` fresh processes, after one that is not counted.
+
+    Raises:
+        BundleError: The model cannot be used.
+        UsageError: The program fails with this model or source.
+    """
+    bundle = Bundle.open(model)
     with tempfile.TemporaryDirectory() as cache:
         environment = {**os.environ, "PYTHONPYCACHEPREFIX": cache}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -57,7 +66,6 @@ def measure(model: str, source: str, *, runs: int) -> dict[str, Any]:
         results = [_run(command, environment) for _ in range(runs + 1)][1:]
     seconds = [result[0] for result in results]
     rss = [result[1] for result in results]
-    bundle = Bundle.open(model)
     return {
         "schema_version": 1,
         "benchmark": "startup",
@@ -76,13 +84,13 @@ def measure(model: str, source: str, *, runs: int) -> dict[str, Any]:
 def _run(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
     """Return seconds and peak resident memory in MB (10^6 bytes) of one process."""
     start = time.perf_counter()
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise SystemExit(f"the measured program failed with {process.returncode}")
-    return seconds, round(usage.ru_maxrss * 1024 / 1e6, 1)
+    if done.returncode != 0:
+        reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        raise UsageError(f"the measured program failed: {reason}")
+    peak_kib = int(done.stdout.split("VmHWM:")[1].split()[0])
+    return seconds, round(peak_kib * 1024 / 1e6, 1)
 
 
 if __name__ == "__main__":

@@ -19,22 +19,30 @@ from edge_recog_converter.architectures.efficientnet_lite import (
     PIXEL_STD,
     lite_variant,
 )
-from edge_recog_converter.calibration import calibration_inputs, choose, normalize
+from edge_recog_converter.calibration import calibration_inputs, choose
 from edge_recog_converter.datasets import SPLITS, Dataset, digest_of, find_dataset
 from edge_recog_converter.exporting import provenance_now, seal
+from edge_recog_converter.features import FeatureExtractor, extract
 from edge_recog_converter.parity import Parity, compare
 from edge_recog_converter.pictures import PictureReader
 from edge_recog_converter.pretrained.efficientnet_lite import pretrained_efficientnet_lite
-from edge_recog_converter.quantization import convert_float, quantize_full_int8
+from edge_recog_converter.quantization import convert_float, quantize_full_int8, rounded_copy
 from edge_recog_converter.recipe import Recipe, load_recipe, preprocessing_of
-from edge_recog_converter.training import extract, train_classifier, with_classifier
+from edge_recog_converter.training import rounded_classifier, train_classifier, with_classifier
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edge_recog.frames import Frame
     from edge_recog.preprocessing import Preprocessing
+    from edge_recog_converter.datasets import Picture
+    from edge_recog_converter.features import Features
     from edge_recog_converter.reporting import Reporter
-    from edge_recog_converter.training import Features, LinearClassifier
+    from edge_recog_converter.training import LinearClassifier
 
 _GOLDEN_PICTURES = 4
 
@@ -107,6 +115,7 @@ class _Build:
             mean=PIXEL_MEAN,
             std=PIXEL_STD,
         )
+        self._calibration: list[str] = []
         self._metrics: dict[str, Any] = {"schema_version": 1, "name": recipe.name}
 
     def run(self) -> Parity:
@@ -114,10 +123,28 @@ class _Build:
         (self._folder / "recipe.toml").write_text(self._text, encoding="utf-8")
         size = (self._preprocessing.height, self._preprocessing.width, 3)
         network = pretrained_efficientnet_lite(self._variant, input_shape=size, classifier=False)
-        classifier = self._train(network)
-        model = with_classifier(network, classifier)
+        inputs = self._calibrate()
+        rounded = rounded_copy(network, inputs, seed=self._recipe.seed)
+        extractors = [
+            FeatureExtractor(tflite, self._preprocessing)
+            for tflite in (
+                convert_float(network),
+                quantize_full_int8(rounded, inputs, adapt_rounding=False),
+            )
+        ]
+        classifier, features = self._train(extractors)
+        model = with_classifier(network, classifier, name=self._recipe.name)
         model.save(self._folder / "model.keras")
-        models = self._convert(model)
+        int8 = with_classifier(
+            rounded, rounded_classifier(classifier, features), name=self._recipe.name
+        )
+        models = {
+            "float": convert_float(model),
+            "int8": quantize_full_int8(int8, inputs, adapt_rounding=False),
+        }
+        self._reporter.say(
+            "quantise", f"INT8, calibrated on {len(self._calibration)} training pictures"
+        )
         parity = self._test(models)
         self._finish(models, parity)
         self._metrics["seconds"] = round(time.monotonic() - start, 1)
@@ -125,10 +152,26 @@ class _Build:
         (self._folder / "metrics.json").write_bytes(document + b"\n")
         return parity
 
-    def _train(self, network: Any) -> LinearClassifier:
+    def _calibrate(self) -> list[NDArray[np.float32]]:
+        """Choose the calibration pictures, write down which, and return them as inputs."""
+        chosen = choose(
+            self._dataset.splits["train"], self._recipe.quantize.calibration, seed=self._recipe.seed
+        )
+        pixels = []
+        for picture, frame in self._frames(chosen, "calibrate"):
+            pixels.append(self._preprocessing.pixels(frame))
+            self._calibration.append(picture.id)
+        listing = "".join(f"{name}\n" for name in sorted(self._calibration))
+        (self._folder / "calibration.txt").write_text(listing, encoding="utf-8")
+        return list(calibration_inputs(pixels, self._preprocessing))
+
+    def _train(self, extractors: list[FeatureExtractor]) -> tuple[LinearClassifier, Features]:
         stage = self._recipe.train
-        train = self._features(network, "train", mirrored=stage.flip)
-        validation = self._features(network, "validation", mirrored=False)
+        splits = self._dataset.splits
+        train = extract(extractors, self._frames(splits["train"], "train"), mirrored=stage.flip)
+        validation = extract(
+            extractors, self._frames(splits["validation"], "validation"), mirrored=False
+        )
         self._say_data()
         start = time.monotonic()
         epochs = self._reporter.track(range(stage.epochs), topic="train", total=stage.epochs)
@@ -138,7 +181,7 @@ class _Build:
             classes=len(self._dataset.labels),
             stage=stage,
             seed=self._recipe.seed,
-            on_epoch=lambda _: next(epochs, None),
+            on_epoch=lambda _: bool(next(epochs, None)),
         )
         best = classifier.best
         self._reporter.say(
@@ -150,17 +193,10 @@ class _Build:
             "best": dataclasses.asdict(best),
             "history": [dataclasses.asdict(epoch) for epoch in classifier.history],
         }
-        return classifier
+        return classifier, train
 
-    def _features(self, network: Any, split: Any, *, mirrored: bool) -> Features:
-        pictures = self._dataset.splits[split]
-        batches = self._reader.batches(pictures, self._preprocessing)
-        return extract(
-            network,
-            self._reporter.track(batches, topic=f"{split}", total=-(-len(pictures) // 32)),
-            normalize=lambda pixels: normalize(pixels, self._preprocessing),
-            mirrored=mirrored,
-        )
+    def _frames(self, pictures: Sequence[Picture], topic: str) -> Iterator[tuple[Picture, Frame]]:
+        return self._reporter.track(self._reader.frames(pictures), topic=topic, total=len(pictures))
 
     def _say_data(self) -> None:
         sizes = " · ".join(f"{len(self._dataset.splits[split]):,} {split}" for split in SPLITS)
@@ -172,27 +208,6 @@ class _Build:
         for reason in skipped.values():
             self._reporter.say("skipped", reason)
 
-    def _convert(self, model: Any) -> dict[str, bytes]:
-        stage = self._recipe.quantize
-        chosen = choose(self._dataset.splits["train"], stage.calibration, seed=self._recipe.seed)
-        readable = [
-            (picture, self._preprocessing.pixels(frame))
-            for picture, frame in self._reader.frames(chosen)
-        ]
-        self._calibration = sorted(picture.id for picture, _ in readable)
-        listing = "".join(f"{name}\n" for name in self._calibration)
-        (self._folder / "calibration.txt").write_text(listing, encoding="utf-8")
-        inputs = calibration_inputs((pixels for _, pixels in readable), self._preprocessing)
-        start = time.monotonic()
-        progress = self._reporter.track(inputs, topic="quantise", total=len(readable) + 2)
-        models = {"float": convert_float(model), "int8": quantize_full_int8(model, progress)}
-        self._reporter.say(
-            "quantise",
-            f"INT8, calibrated on {len(readable)} training pictures, "
-            f"{time.monotonic() - start:.0f} s",
-        )
-        return models
-
     def _test(self, models: dict[str, bytes]) -> Parity:
         """Compare the two models on the test split, each as it will ship."""
         bundles = {
@@ -201,8 +216,7 @@ class _Build:
         }
         pictures = self._dataset.splits["test"]
         frames = (
-            (picture.id, frame, picture.label)
-            for picture, frame in self._reader.frames(pictures)
+            (picture.id, frame, picture.label) for picture, frame in self._frames(pictures, "test")
         )
         with (
             Classifier.open(bundles["float"]) as float_model,
@@ -211,7 +225,7 @@ class _Build:
             parity = compare(
                 float_model,
                 int8_model,
-                self._reporter.track(frames, topic="test", total=len(pictures)),
+                frames,
             )
         self._metrics["test"] = dataclasses.asdict(parity)
         return parity

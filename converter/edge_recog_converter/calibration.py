@@ -9,9 +9,10 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from numpy.typing import NDArray
+
     from edge_recog.preprocessing import Preprocessing
     from edge_recog_converter.datasets import Picture
-    from numpy.typing import NDArray
 
 
 def choose(pictures: Sequence[Picture], count: int, *, seed: int) -> tuple[Picture, ...]:

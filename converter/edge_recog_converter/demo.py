@@ -25,10 +25,11 @@ from edge_recog_converter.photographs import load_photographs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from edge_recog.frames import Frame
     from edge_recog_converter.parity import Parity
     from edge_recog_converter.reporting import Reporter
-    from numpy.typing import NDArray
 
 _ROUNDS = 5
 """Times each photograph is shown to both models for the table."""
@@ -79,7 +80,9 @@ def run_demo(folder: Path, *, reporter: Reporter) -> DemoResult:
     return DemoResult(paths["int8"], paths["float"], sheet, parity, seen)
 
 
-def contact_sheet(tiles: Sequence[NDArray[np.uint8]], *, columns: int = _COLUMNS) -> NDArray[np.uint8]:
+def contact_sheet(
+    tiles: Sequence[NDArray[np.uint8]], *, columns: int = _COLUMNS
+) -> NDArray[np.uint8]:
     """Return equal RGB tiles in rows, the last row filled up with white."""
     height, width = tiles[0].shape[:2]
     rows = -(-len(tiles) // columns)

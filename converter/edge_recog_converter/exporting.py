@@ -19,9 +19,10 @@ from edge_recog.verification import make_golden, verify
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from numpy.typing import NDArray
+
     from edge_recog.contract import Accuracy, Contract
     from edge_recog.frames import Frame
-    from numpy.typing import NDArray
 
 _GOLDEN_SIDE = 96
 """Longer side of golden pictures, in pixels: small, so that the model file stays so."""

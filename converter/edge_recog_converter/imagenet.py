@@ -57,7 +57,9 @@ def build_imagenet(
     inputs = calibration_inputs((preprocessing.pixels(frame) for frame in frames), preprocessing)
     tracked = reporter.track(inputs, topic="calibrate", total=len(frames) + 2)
     models = {"float": convert_float(network), "int8": quantize_full_int8(network, tracked)}
-    reporter.say("quantise", f"INT8, calibrated on {len(frames)} crops of {len(photographs)} photos")
+    reporter.say(
+        "quantise", f"INT8, calibrated on {len(frames)} crops of {len(photographs)} photos"
+    )
     return {
         kind: seal(
             tflite,

@@ -37,7 +37,7 @@ def load_photographs() -> tuple[Frame, ...]:
     Raises:
         DatasetError: A package is not installed, or does not have a file any more.
     """
-    frames = []
+    frames: list[Frame] = []
     for place, names in PHOTOGRAPHS.items():
         package, *folders = place.split("/")
         # Found, not imported: only the files are wanted.
@@ -52,9 +52,7 @@ def load_photographs() -> tuple[Frame, ...]:
             if not (root / name).is_file():
                 raise DatasetError(f"{root / name}: no such photograph; upgrade {package}")
             frames.append(
-                Frame.from_rgb(
-                    read_image(root / name), index=len(frames), source=Path(name).stem
-                )
+                Frame.from_rgb(read_image(root / name), index=len(frames), source=Path(name).stem)
             )
     return tuple(frames)
 
@@ -76,7 +74,5 @@ def random_crops(frame: Frame, count: int, *, seed: int) -> tuple[Frame, ...]:
         pixels = frame.pixels[top : top + height, left : left + width]
         if rng.random() < 0.5:
             pixels = pixels[:, ::-1]
-        crops.append(
-            Frame.from_rgb(np.ascontiguousarray(pixels), source=f"{frame.source}-{index}")
-        )
+        crops.append(Frame.from_rgb(np.ascontiguousarray(pixels), source=f"{frame.source}-{index}"))
     return tuple(crops)

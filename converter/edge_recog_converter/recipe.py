@@ -31,14 +31,16 @@ from __future__ import annotations
 
 import difflib
 import re
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, TYPE_CHECKING
 
 import msgspec
 
 # msgspec reads the annotations below when it decodes.
 from edge_recog.preprocessing import Crop, Interpolation, Preprocessing
 from edge_recog_converter.errors import RecipeError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SCHEMA_VERSION = 1
 
@@ -89,9 +91,9 @@ class TrainStage(
 
     epochs: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 40
     batch_size: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 64
-    learning_rate: Annotated[float, msgspec.Meta(gt=0.0, le=1.0)] = 1e-3
-    """Of Adam, at the start; falls to 0 along a cosine (Loshchilov and Hutter, arXiv:1608.03983)."""
-    l2: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.03
+    learning_rate: Annotated[float, msgspec.Meta(gt=0.0, le=1.0)] = 3e-4
+    """Of Adam, at the start; falls to 0 along a cosine (Loshchilov, Hutter, arXiv:1608.03983)."""
+    l2: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.06
     """Penalty on the squared weights, for features scaled to variance 1."""
     label_smoothing: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0
     flip: bool = True

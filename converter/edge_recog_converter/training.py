@@ -1,7 +1,8 @@
-"""Transfer learning with a frozen network: features once, then a linear classifier on them."""
+"""Transfer learning with a frozen network: a linear classifier on its features."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,23 +11,15 @@ import numpy as np
 
 from edge_recog_converter._tensorflow import keras, tf
 from edge_recog_converter.errors import TrainingError
+from edge_recog_converter.weight_rounding import round_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
+    from edge_recog_converter.features import Features
     from edge_recog_converter.recipe import TrainStage
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Features:
-    """What a frozen network makes of a split."""
-
-    values: NDArray[np.float32]
-    """(pictures, features)."""
-    labels: NDArray[np.int64]
-    """(pictures,), indices into the dataset's labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,31 +47,6 @@ class LinearClassifier:
     """The epoch these weights are of: the first of those with the best validation."""
 
 
-def extract(
-    network: Any, batches: Iterable[tuple[NDArray[np.uint8], NDArray[np.int64]]],
-    *, normalize: Callable[[NDArray[np.uint8]], NDArray[np.float32]], mirrored: bool,
-) -> Features:  # fmt: skip
-    """Return the features of pictures.
-
-    Args:
-        network: Keras model from pictures to (batch, features).
-        batches: (batch, height, width, channels) uint8 pixels as `Preprocessing.pixels` gives
-            them, and (batch,) labels.
-        normalize: From pixels to what the network takes.
-        mirrored: Append the features of the pictures mirrored left to right.
-    """
-    plain: list[NDArray[np.float32]] = []
-    flipped: list[NDArray[np.float32]] = []
-    labels: list[NDArray[np.int64]] = []
-    for pixels, numbers in batches:
-        plain.append(network.predict_on_batch(normalize(pixels)))
-        if mirrored:
-            flipped.append(network.predict_on_batch(normalize(pixels[:, :, ::-1])))
-        labels.append(numbers)
-    again = labels if mirrored else []
-    return Features(np.concatenate(plain + flipped), np.concatenate(labels + again))
-
-
 def train_classifier(
     train: Features,
     validation: Features,
@@ -86,7 +54,7 @@ def train_classifier(
     classes: int,
     stage: TrainStage,
     seed: int,
-    on_epoch: Callable[[Epoch], None],
+    on_epoch: Callable[[Epoch], object],
 ) -> LinearClassifier:
     """Train softmax regression by Adam with a cosine schedule, keeping the best epoch's weights.
 
@@ -141,9 +109,7 @@ def train_classifier(
             for chosen in np.array_split(order, batches)
         ]
         guesses = np.argmax(head(held_out), axis=1)
-        epoch = Epoch(
-            number, float(np.mean(losses)), float(np.mean(guesses == validation.labels))
-        )
+        epoch = Epoch(number, float(np.mean(losses)), float(np.mean(guesses == validation.labels)))
         if not math.isfinite(epoch.loss):
             raise TrainingError(
                 f"the loss is {epoch.loss} after epoch {number}; lower learning_rate in the recipe"
@@ -163,15 +129,36 @@ def train_classifier(
     )
 
 
-def with_classifier(network: Any, classifier: LinearClassifier) -> Any:
+def rounded_classifier(classifier: LinearClassifier, features: Features) -> LinearClassifier:
+    """Return the classifier with the weights that the INT8 model will have.
+
+    Args:
+        classifier: From `train_classifier`.
+        features: What it will see; their moments decide how weights are rounded
+            (`weight_rounding`).
+    """
+    values = features.values.astype(np.float64)
+    moments = values.T @ values / len(values)
+    moments += np.eye(len(moments)) * 0.01 * np.trace(moments) / len(moments)
+    kernel = round_rows(classifier.kernel.T, moments).T
+    shift = values.mean(axis=0) @ (kernel - classifier.kernel)
+    return dataclasses.replace(
+        classifier,
+        kernel=kernel.astype(np.float32),
+        bias=(classifier.bias - shift).astype(np.float32),
+    )
+
+
+def with_classifier(network: Any, classifier: LinearClassifier, *, name: str) -> Any:
     """Return a Keras model from pictures to probabilities (batch, classes).
 
     Args:
         network: The frozen network the classifier was trained on.
         classifier: Its weights.
+        name: Of the model.
     """
     logits = keras.layers.Dense(classifier.bias.size, name="logits")
     x = logits(network.output)
     logits.set_weights([classifier.kernel, classifier.bias])
     x = keras.layers.Softmax(name="probabilities")(x)
-    return keras.Model(network.input, x, name=f"{network.name}_classifier")
+    return keras.Model(network.input, x, name=name)

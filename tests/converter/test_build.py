@@ -6,13 +6,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from edge_recog_converter.build import BuiltModel, build
+from edge_recog_converter.recipe import load_recipe
+from edge_recog_converter.reporting import Reporter
 from rich.console import Console
 
 from edge_recog import Bundle, Classifier, EdgeRecogError
 from edge_recog.verification import verify
-from edge_recog_converter.build import BuiltModel, build
-from edge_recog_converter.recipe import load_recipe
-from edge_recog_converter.reporting import Reporter
 
 RECIPE = """
 schema_version = 1

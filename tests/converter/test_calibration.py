@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from edge_recog.preprocessing import Preprocessing
 from edge_recog_converter.calibration import calibration_inputs, choose, normalize
 from edge_recog_converter.datasets import Picture
 from edge_recog_converter.photographs import load_photographs, random_crops
+
+from edge_recog.preprocessing import Preprocessing
 
 PICTURES = [Picture(Path(f"{n}.png"), f"{n}", n % 3) for n in range(30)]
 CONTRACT = Preprocessing(height=32, width=48, mean=(127.0,), std=(128.0,))

@@ -5,7 +5,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-
 from edge_recog_converter.datasets import SPLITS, digest_of, find_dataset
 from edge_recog_converter.errors import DatasetError
 from edge_recog_converter.recipe import DataSection

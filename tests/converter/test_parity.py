@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+from edge_recog_converter.parity import compare
 
 from edge_recog import Classifier, Frame, open_source
-from edge_recog_converter.parity import compare
 
 MODELS = {
     "float": "mobilenet_v1_025/mobilenet_v1_0.25_224_1_metadata_1.tflite",

@@ -5,12 +5,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from edge_recog_converter import recipe as recipe_module
 from edge_recog_converter.errors import RecipeError
 from edge_recog_converter.recipe import load_recipe, parse_recipe, preprocessing_of
+from hypothesis import given
+from hypothesis import strategies as st
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 MINIMAL = """

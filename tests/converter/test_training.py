@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from edge_recog_converter.errors import TrainingError
 from edge_recog_converter.recipe import TrainStage
 from edge_recog_converter.training import (

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import cv2
 import pytest
+from edge_recog_converter.photographs import load_photographs
 
 from edge_recog import Bundle, Classifier, Frame
 from edge_recog.inspection import inspect_file
-from edge_recog_converter.photographs import load_photographs
 
 PHOTOGRAPHS = {frame.source: frame for frame in load_photographs()}
 

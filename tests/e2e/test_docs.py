@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from edge_recog_converter.photographs import load_photographs
 
 from edge_recog.annotation import encode_jpeg
 from edge_recog.colour_card import colour_card
 from edge_recog.files import write_file
-from edge_recog_converter.photographs import load_photographs
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

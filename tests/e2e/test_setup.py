@@ -43,7 +43,8 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def checkout(tmp_path: Path) -> Path:
     folder = tmp_path / "checkout"
     (folder / "tools").mkdir(parents=True)
-    shutil.copy(ROOT / "tools" / "setup.sh", folder / "tools")
+    for script in ("setup.sh", "uv.sh"):
+        shutil.copy(ROOT / "tools" / script, folder / "tools")
     uv = tmp_path / "bin" / "uv"
     uv.parent.mkdir()
     uv.write_text(UV)

@@ -119,7 +119,7 @@ BAD_FILES = {
         NotATfliteModelError,
         "{path}: not a TFLite model (it does not start as one); name a .tflite file",
     ),
-    "coral": (BundleError, "{path}: a folder, not a model file"),
+    "coral": (BundleError, "{path}: a folder or device, not a model file"),
     "coral/lost.tflite": (BundleError, "{path}: cannot be read: No such file or directory"),
 }
 

@@ -73,6 +73,7 @@ ANSWER = Caught("verify", VerificationError, "the output differs")
 METADATA = Caught("open", VerificationError, "TFLite Metadata says mean")
 SHAPE = Caught("open", UnsupportedModelError, "its contract says")
 CHANGED = Caught("open", VerificationError, "changed after sealing")
+CONTRACT = Caught("open", VerificationError, "its contract in edge_recog.json was changed")
 
 
 def fate(data: bytes) -> tuple[str, EdgeRecogError | None]:
@@ -285,15 +286,28 @@ def with_wrong_contract(parts: Parts, values: Mapping[str, Any]) -> Parts:
     return replace(parts, contract=wrong)
 
 
-@pytest.mark.parametrize(
-    "wrong", CONTRACTS, ids=lambda wrong: f"{wrong.what}: {wrong.edited.stage}"
-)
-def test_a_wrong_contract_edited_into_the_file_is_caught(
+@pytest.mark.parametrize("wrong", CONTRACTS, ids=lambda wrong: wrong.what)
+def test_a_wrong_contract_edited_into_the_file_is_caught_at_open(
     good: dict[str, Parts], wrong: Wrong
 ) -> None:
     before = good[wrong.base]
+    expected = CONTRACT if wrong.edited.stage == "verify" else wrong.edited
 
-    assert_caught(edited(before, with_wrong_contract(before, wrong.values)), wrong.edited)
+    assert_caught(edited(before, with_wrong_contract(before, wrong.values)), expected)
+
+
+@pytest.mark.parametrize(
+    "values", [{"task": "multi-label"}, {"thresholds": (0.5,) * 10}], ids=["task", "thresholds"]
+)
+def test_what_no_golden_vector_can_tell_is_sealed(
+    good: dict[str, Parts], values: dict[str, Any]
+) -> None:
+    before = next(iter(good.values()))
+    if "thresholds" in values:
+        values = {"thresholds": (0.5,) * len(before.labels)}
+    after = replace(before, contract=msgspec.structs.replace(before.contract, **values))
+
+    assert_caught(edited(before, after), CONTRACT)
 
 
 @pytest.mark.parametrize(

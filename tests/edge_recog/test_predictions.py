@@ -6,14 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edge_recog.errors import UsageError
+from edge_recog.errors import InterpreterError, UsageError
 from edge_recog.predictions import (
     Activation,
     Classification,
     Prediction,
     Timings,
+    name_predictions,
     scores_of,
-    top_predictions,
+    top_indices,
 )
 
 LOGITS = hnp.arrays(
@@ -87,41 +88,49 @@ LABELS = tuple("abcdefgh")
 @given(
     hnp.arrays(np.float32, 8, elements=st.sampled_from([0.0, 0.25, 0.5, 1.0])),
     st.one_of(st.none(), st.integers(1, 12)),
-    st.one_of(st.none(), hnp.arrays(np.float32, 8, elements=st.sampled_from([0.0, 0.3, 0.5, 1.0]))),
 )
-def test_top_predictions_are_those_of_a_plain_sort(
-    scores: np.ndarray, top_k: int | None, thresholds: np.ndarray | None
-) -> None:
+def test_the_largest_are_those_of_a_plain_sort(scores: np.ndarray, top_k: int | None) -> None:
     order = sorted(range(8), key=lambda i: (-scores[i], i))[:top_k]
-    expected = [
-        Prediction(LABELS[i], float(scores[i]), i)
-        for i in order
-        if thresholds is None or scores[i] >= thresholds[i]
-    ]
 
-    found = top_predictions(scores, LABELS, top_k=top_k, thresholds=thresholds)
-
-    assert list(found) == expected
+    assert top_indices(scores, top_k).tolist() == order
 
 
-def test_equal_scores_come_in_label_order() -> None:
-    scores = np.array([0.2, 0.4, 0.4, 0.4], np.float32)
+@given(
+    st.sampled_from([np.uint8, np.int8, np.int16]).flatmap(
+        lambda dtype: hnp.arrays(dtype, st.integers(1, 40))
+    ),
+    st.one_of(st.none(), st.integers(1, 50)),
+)
+def test_integers_are_sorted_like_the_numbers_they_stand_for(
+    outputs: np.ndarray, top_k: int | None
+) -> None:
+    order = sorted(range(outputs.size), key=lambda i: (-int(outputs[i]), i))[:top_k]
 
-    found = top_predictions(scores, "wxyz", top_k=2)
-
-    assert [prediction.label for prediction in found] == ["x", "y"]
+    assert top_indices(outputs, top_k).tolist() == order
 
 
-def test_a_score_on_its_threshold_counts() -> None:
-    scores = thresholds = np.array([0.5, 0.25], np.float32)
+def test_equal_outputs_come_in_label_order() -> None:
+    assert top_indices(np.array([0.2, 0.4, 0.4, 0.4], np.float32), 2).tolist() == [1, 2]
 
-    assert len(top_predictions(scores, "ab", top_k=None, thresholds=thresholds)) == 2
+
+@pytest.mark.parametrize("top_k", [1, None], ids=["best", "all"])
+def test_a_model_that_answers_nan_is_told(top_k: int | None) -> None:
+    with pytest.raises(InterpreterError, match="NaN"):
+        top_indices(np.array([0.5, np.nan, 0.1], np.float32), top_k)
+
+
+def test_a_score_on_its_threshold_counts_and_one_under_it_does_not() -> None:
+    scores = np.array([0.5, 0.25], np.float32)
+
+    found = name_predictions(np.array([1, 0]), scores, "ab", [0.5, 0.5])
+
+    assert found == (Prediction("b", 0.5, 1),)
 
 
 @pytest.mark.parametrize("top_k", [0, -1])
 def test_fewer_than_one_prediction_cannot_be_asked_for(top_k: int) -> None:
     with pytest.raises(UsageError, match=f"top_k is {top_k}"):
-        top_predictions(np.ones(2, np.float32), "ab", top_k=top_k)
+        top_indices(np.ones(2, np.float32), top_k)
 
 
 def classification(*predictions: Prediction) -> Classification:

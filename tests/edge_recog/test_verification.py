@@ -100,7 +100,8 @@ def off(steps: int) -> Callable[[Golden], Golden]:
         output = golden.output.astype(int)
         worst = int(np.argmin(output))
         output[worst] += steps
-        return replace(golden, output=output.astype(golden.output.dtype))
+        moved = output.astype(golden.output.dtype)
+        return replace(golden, output=moved, builtin=None if golden.builtin is None else moved)
 
     return change
 
@@ -340,3 +341,22 @@ def test_colour_cards_show_every_wrong_feeding(
             for frame in kept
         ]
         assert any(seen) == (other != said.preprocessing)
+
+
+@pytest.mark.parametrize("xnnpack", [True, False], ids=["XNNPACK", "built-in"])
+def test_each_kind_of_kernels_is_held_to_its_own_answer(
+    pack_with_golden: Callable[..., bytes],
+    contract: Callable[..., Contract],
+    resnet_int8: bytes,
+    cifar_labels: tuple[str, ...],
+    xnnpack: bool,
+) -> None:
+    fed = contract(height=32, width=32, mean=(0.0,), std=(1.0,))
+    packed = pack_with_golden(resnet_int8, fed, cifar_labels, golden_cards())
+    bundle = Bundle.from_bytes(packed, where="m")
+    with Classifier.open(bundle, xnnpack=xnnpack) as classifier:
+        report = verify(classifier)
+
+    assert report.passed
+    assert {vector.output_worst for vector in report.vectors} == {0.0}
+    assert report.output_tolerance == (OUTPUT_STEPS if xnnpack else OUTPUT_STEPS_BUILTIN)

@@ -161,7 +161,7 @@ def test_nothing_above_its_threshold_is_said_so(
     ("model", "code", "message"),
     [
         ("none.tflite", 1, "none.tflite: cannot be read: No such file or directory"),
-        ("pictures", 1, "pictures: a folder, not a model file"),
+        ("pictures", 1, "pictures: a folder or device, not a model file"),
         ("pictures/a.png", 1, "a.png: not a TFLite model"),
     ],
 )

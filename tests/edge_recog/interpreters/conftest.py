@@ -1,4 +1,4 @@
-"""Models of one operation, a delegate built by gcc, and an environment with tflite-runtime."""
+"""Models of one operation, a delegate built by gcc, and scripts run on tflite-runtime."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import ctypes
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -98,11 +97,13 @@ def scores_spec() -> TensorSpec:
 
 
 @pytest.fixture(scope="session")
-def fake_delegate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def fake_delegate(
+    tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoReturn]
+) -> Path:
     """Return a TFLite delegate that needs no device: see tests/native/fake_delegate.c."""
     compiler = shutil.which("gcc")
     if compiler is None:
-        _skip_except_in_ci("gcc builds the fake delegate, and is not here")
+        missing("gcc builds the fake delegate, and is not here")
     library = tmp_path_factory.mktemp("delegate") / "libfake.so"
     source = REPOSITORY / "tests" / "native" / "fake_delegate.c"
     flags = ["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror"]
@@ -124,32 +125,6 @@ def delegate_count(fake_delegate: Path) -> Callable[[str], int]:
     return read
 
 
-@pytest.fixture(scope="session")
-def tflite_runtime_python(pytestconfig: pytest.Config) -> Path:
-    """Return the Python of an environment with tflite-runtime 2.14, built once and kept."""
-    if sys.version_info >= (3, 12):
-        pytest.skip("tflite-runtime 2.14 has wheels up to Python 3.11 only")
-    uv = shutil.which("uv") or shutil.which("uv", path=REPOSITORY / ".uv" / "bin")
-    if uv is None:
-        _skip_except_in_ci("uv builds the environment of tflite-runtime, and is not here")
-    assert pytestconfig.cache is not None
-    environment = pytestconfig.cache.mkdir("tflite-runtime-2.14") / "venv"
-    python = environment / "bin" / "python"
-    complete = environment / "complete"
-    if not complete.exists():
-        packages = ["tflite-runtime==2.14.0", "numpy<2", "flatbuffers", "msgspec"]
-        packages.append("opencv-python-headless<5")
-        for command in (
-            ["venv", "--clear", "--python", sys.executable, str(environment)],
-            ["pip", "install", "--python", str(python), *packages],
-        ):
-            done = subprocess.run([uv, *command], capture_output=True, text=True, check=False)
-            if done.returncode != 0:
-                _skip_except_in_ci(f"uv {command[0]} failed: {done.stderr.strip()[-300:]}")
-        complete.touch()
-    return python
-
-
 @pytest.fixture
 def run_in_tflite_runtime(tflite_runtime_python: Path) -> Callable[..., str]:
     """Return what runs a script in that environment, and returns its stdout."""
@@ -166,9 +141,3 @@ def run_in_tflite_runtime(tflite_runtime_python: Path) -> Callable[..., str]:
         return done.stdout
 
     return run
-
-
-def _skip_except_in_ci(reason: str) -> NoReturn:
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
