@@ -76,6 +76,7 @@ class Classifier:
             # In the scores' own precision, so that a score on its threshold counts.
             else np.array(thresholds, np.float32).tolist()
         )
+        self._table = _score_table(bundle)
         self._preprocess = bundle.contract.preprocessing.compile(bundle.inputs).write
 
     @classmethod
@@ -184,11 +185,13 @@ class Classifier:
     def _read(self, raw: NDArray[Any], top_k: int | None) -> tuple[Prediction, ...]:
         outputs = raw.reshape(-1)
         best = top_indices(outputs, top_k)
-        if self.bundle.contract.activation == "softmax":
-            scores = self.bundle.scores(outputs)[best]
+        if self._table is not None:
+            scores = [self._table[value] for value in outputs[best].tolist()]
+        elif self.bundle.contract.activation == "softmax":
+            scores = self.bundle.scores(outputs)[best].tolist()
         else:
-            scores = self.bundle.scores(outputs[best])
-        return name_predictions(best, scores, self.bundle.labels, self._thresholds)
+            scores = self.bundle.scores(outputs[best]).tolist()
+        return name_predictions(best.tolist(), scores, self.bundle.labels, self._thresholds)
 
     def trace(self, frame: Frame) -> Trace:
         """Return everything a frame becomes on its way, for comparing models and machines.
@@ -246,6 +249,19 @@ class Trace:
     """(labels,) 0-1, before thresholds."""
     invoke_ns: int
     """The interpreter's run."""
+
+
+def _score_table(bundle: Bundle) -> list[float] | None:
+    """Return the score of every value an 8-bit output can have, by the value as a list index.
+
+    Negative values count from the end, as Python has it. None where a score depends on all outputs
+    (softmax) or there are too many values.
+    """
+    dtype = bundle.outputs.dtype
+    if bundle.contract.activation == "softmax" or dtype not in {"uint8", "int8"}:
+        return None
+    table: list[float] = bundle.scores(np.arange(256, dtype=np.uint8).view(dtype)).tolist()
+    return table
 
 
 def _uncompiled_twin(bundle: Bundle, error: DelegateError) -> Bundle:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
 import numpy as np
 
 from edge_recog.errors import InterpreterError, UsageError
@@ -19,8 +19,7 @@ Activation = Literal["softmax", "sigmoid", "none"]
 `none` where the model's last operator has done it already."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(msgspec.Struct, frozen=True):
     """One label and how sure the model is of it."""
 
     label: str
@@ -30,8 +29,7 @@ class Prediction:
     """Position of the label in the model's output."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timings:
+class Timings(msgspec.Struct, frozen=True):
     """Where the time of one classification went, in nanoseconds."""
 
     preprocess_ns: int
@@ -47,8 +45,7 @@ class Timings:
         return self.preprocess_ns + self.invoke_ns + self.postprocess_ns
 
 
-@dataclass(frozen=True, slots=True)
-class Classification:
+class Classification(msgspec.Struct, frozen=True):
     """What the model says of one frame."""
 
     predictions: tuple[Prediction, ...]
@@ -110,7 +107,7 @@ def top_indices(outputs: NDArray[Any], top_k: int | None) -> NDArray[np.intp]:
     k = count if top_k is None else min(top_k, count)
     if outputs.dtype.kind != "f":
         # ~x turns the order round, signed or not; NumPy sorts bytes by radix.
-        return np.argsort(~outputs, kind="stable")[:k]
+        return (~outputs).argsort(kind="stable")[:k]
     if np.isnan(outputs.max()):
         raise InterpreterError("the model answered NaN: its weights are broken; build it again")
     if k == count:
@@ -123,21 +120,21 @@ def top_indices(outputs: NDArray[Any], top_k: int | None) -> NDArray[np.intp]:
 
 
 def name_predictions(
-    indices: NDArray[np.intp],
-    scores: NDArray[np.float32],
+    indices: Sequence[int],
+    scores: Sequence[float],
     labels: Sequence[str],
     thresholds: Sequence[float] | None = None,
 ) -> tuple[Prediction, ...]:
     """Return predictions in the order given; labels under their threshold are left out.
 
     Args:
-        indices: (k,) positions in the model's output.
-        scores: (k,) theirs.
+        indices: Positions in the model's output.
+        scores: Theirs.
         labels: Of the whole output.
         thresholds: Of the whole output; None for none.
     """
     return tuple(
         Prediction(labels[index], score, index)
-        for index, score in zip(indices.tolist(), scores.tolist(), strict=True)
+        for index, score in zip(indices, scores, strict=True)
         if thresholds is None or score >= thresholds[index]
     )

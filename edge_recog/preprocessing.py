@@ -16,7 +16,7 @@ Where that table is the identity, resize writes straight into the input tensor a
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -48,6 +48,14 @@ class Box(msgspec.Struct, frozen=True):
     left: int
     height: int
     width: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns, to index pixels with."""
+        return (
+            slice(self.top, self.top + self.height),
+            slice(self.left, self.left + self.width),
+        )
 
 
 class Preprocessing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -216,6 +224,16 @@ class CompiledPreprocessing:
             cv2.LUT(self._scratch, self._table, dst=out)
 
 
+class _Plan(NamedTuple):
+    """Which part of a frame of one size goes where."""
+
+    shape: tuple[int, int, int]
+    source: tuple[slice, slice]
+    target: tuple[slice, slice]
+    size: tuple[int, int]
+    """Width and height of the target, as OpenCV has them."""
+
+
 class _Geometry:
     """Steps 1-3 of a contract, written into an 8-bit picture."""
 
@@ -229,6 +247,8 @@ class _Geometry:
             "area": cv2.INTER_AREA,
             "cubic": cv2.INTER_CUBIC,
         }[contract.interpolation]
+        self._plan: _Plan | None = None
+        """For frames as large as the latest: those of a camera all are."""
         self._letterbox = contract.crop == "letterbox"
         self._convert = {"RGB": None, "BGR": cv2.COLOR_RGB2BGR, "GRAY": cv2.COLOR_RGB2GRAY}[
             contract.colour
@@ -239,35 +259,38 @@ class _Geometry:
             else np.empty((contract.height, contract.width, 3), np.uint8)
         )
 
+    def _make_plan(self, height: int, width: int) -> _Plan:
+        source = self._contract.source_box(height, width)
+        target = self._contract.target_box(height, width)
+        return _Plan(
+            (height, width, 3), source.slices, target.slices, (target.width, target.height)
+        )
+
     def write(self, frame: Frame, out: NDArray[np.uint8]) -> None:
         """Fill `out`, (height, width, channels), which may be native memory."""
         import cv2
 
         pixels = frame.pixels
-        height, width = pixels.shape[:2]
-        source = self._contract.source_box(height, width)
-        target = self._contract.target_box(height, width)
+        plan = self._plan
+        if plan is None or plan.shape != pixels.shape:
+            plan = self._plan = self._make_plan(*pixels.shape[:2])
         rgb = out if self._rgb is None else self._rgb
         if self._letterbox:
             rgb[:] = self._contract.pad
         try:
             cv2.resize(
-                _part(pixels, source),
-                (target.width, target.height),
-                dst=_part(rgb, target),
+                pixels[plan.source],
+                plan.size,
+                dst=rgb[plan.target],
                 interpolation=self._interpolation,
             )
         except cv2.error as error:
             raise FrameError(
-                f"a frame of {width}x{height} pixels cannot be resized to "
-                f"{target.width}x{target.height}: {error.err}"
+                f"a frame of {frame.width}x{frame.height} pixels cannot be resized to "
+                f"{plan.size[0]}x{plan.size[1]}: {error.err}"
             ) from error
         if self._convert is not None:
             cv2.cvtColor(rgb, self._convert, dst=out)
-
-
-def _part(pixels: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
-    return pixels[box.top : box.top + box.height, box.left : box.left + box.width]
 
 
 def _divide(numerator: int, denominator: int) -> int:
