@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+_CPUINFO = Path("/proc/cpuinfo")
 _PACKAGES = (
     "edge-recog",
     "ai-edge-litert",
@@ -40,11 +41,10 @@ def machine_facts() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if not cpuinfo.exists():
+    if not _CPUINFO.exists():
         return platform.processor()
     fields = {}
-    for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+    for line in _CPUINFO.read_text(encoding="utf-8").splitlines():
         name, _, value = line.partition(":")
         fields[name.strip()] = value.strip()
     return fields.get("Model") or fields.get("model name") or platform.processor()

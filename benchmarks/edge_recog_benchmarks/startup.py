@@ -23,7 +23,7 @@ PROGRAM = """
 import sys
 from edge_recog import Classifier, open_source
 with Classifier.open(sys.argv[1], threads=1) as classifier, open_source(sys.argv[2]) as source:
-    frame = next(iter(source))
+    frame = next(iter(source), None) or sys.exit("the source has no frames")
     print(classifier.classify(frame).predictions)
 with open("/proc/self/status") as status:
     print(next(line for line in status if line.startswith("VmHWM")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import shutil
 import time
 from dataclasses import dataclass
@@ -154,11 +155,12 @@ class _Build:
 
     def _calibrate(self) -> list[NDArray[np.float32]]:
         """Choose the calibration pictures, write down which, and return them as inputs."""
-        chosen = choose(
-            self._dataset.splits["train"], self._recipe.quantize.calibration, seed=self._recipe.seed
-        )
+        pictures = self._dataset.splits["train"]
+        ranked = choose(pictures, len(pictures), seed=self._recipe.seed)
+        # Of those that can be read.
+        frames = itertools.islice(self._reader.frames(ranked), self._recipe.quantize.calibration)
         pixels = []
-        for picture, frame in self._frames(chosen, "calibrate"):
+        for picture, frame in frames:
             pixels.append(self._preprocessing.pixels(frame))
             self._calibration.append(picture.id)
         listing = "".join(f"{name}\n" for name in sorted(self._calibration))

@@ -24,6 +24,7 @@ input = { height = 64, width = 96, crop = "letterbox" }
 [[stage]]
 kind = "train"
 epochs = 10
+learning_rate = 0.005
 [[stage]]
 kind = "quantize"
 calibration = 12

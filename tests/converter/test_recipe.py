@@ -64,8 +64,19 @@ def test_what_is_left_out_has_defaults() -> None:
         (MINIMAL + "[data]\nvalidation = 0.5\ntest = 0.45", "10 %"),
         ("name = ", "recipe.toml"),
     ],
-    ids=["newer", "no-version", "typo", "unknown", "path", "small", "stages", "kind", "shares", "toml"],
-)  # fmt: skip
+    ids=[
+        "newer",
+        "no-version",
+        "typo",
+        "unknown",
+        "path",
+        "small",
+        "stages",
+        "kind",
+        "shares",
+        "toml",
+    ],
+)
 def test_recipe_that_cannot_be_followed_is_refused(text: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message) as raised:
         parse_recipe(text, where="recipe.toml")

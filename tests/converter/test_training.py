@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from edge_recog_converter.errors import TrainingError
+from edge_recog_converter.features import Features
 from edge_recog_converter.recipe import TrainStage
 from edge_recog_converter.training import (
     Epoch,
-    Features,
     LinearClassifier,
-    extract,
+    rounded_classifier,
     train_classifier,
     with_classifier,
 )
@@ -65,28 +65,32 @@ def test_loss_that_explodes_is_told() -> None:
         )
 
 
-def test_features_of_mirrored_pictures_follow_the_plain_ones() -> None:
-    from edge_recog_converter._tensorflow import keras
-
-    network = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten()])
-    pixels = np.array([[[[1], [2]], [[3], [4]]]], np.uint8)
-    features = extract(
-        network,
-        [(pixels, np.array([5]))],
-        normalize=lambda batch: batch.astype(np.float32),
-        mirrored=True,
+def test_rounded_classifier_says_what_8_bits_can() -> None:
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 3, 300)
+    values = rng.normal(1.0, 0.3, (300, 20)) + 0.5 * np.eye(20)[labels]
+    features = Features(values.astype(np.float32), labels.astype(np.int64))
+    classifier = train_classifier(
+        features, features, classes=3, stage=STAGE, seed=1, on_epoch=lambda epoch: None
     )
+    rounded = rounded_classifier(classifier, features)
+    steps = rounded.kernel / np.abs(rounded.kernel).max(axis=0) * 127
 
-    assert features.values.tolist() == [[1, 2, 3, 4], [2, 1, 4, 3]]
-    assert features.labels.tolist() == [5, 5]
+    np.testing.assert_allclose(steps, np.rint(steps), atol=1e-3)
+    before, after = (
+        np.argmax(features.values @ weights.kernel + weights.bias, axis=1)
+        for weights in (classifier, rounded)
+    )
+    assert np.mean(before == after) > 0.99
 
 
 def test_classifier_joins_the_network() -> None:
     from edge_recog_converter._tensorflow import keras
 
-    network = keras.Sequential([keras.Input((4,)), keras.layers.Identity()])
+    image = keras.Input((4,), name="image")
+    network = keras.Model(image, keras.layers.Identity(name="features")(image))
     classifier, _ = train()
-    model = with_classifier(network, classifier)
+    model = with_classifier(network, classifier, name="joined")
     features = blobs(10, 4).values
     logits = features @ classifier.kernel + classifier.bias
     expected = np.exp(logits - logits.max(axis=1, keepdims=True))
