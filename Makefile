@@ -37,8 +37,10 @@ format: $(READY) ## rewrite the files in house style
 	$(BIN)/ruff check --fix --exit-zero .
 	$(BIN)/ruff format .
 
-fuzz: $(READY) ## feed COUNT broken model files to the reader (minutes)
-	$(BIN)/python tests/fuzz/run_fuzz.py --count $(COUNT)
+# Models to break: those at hand, or `make fuzz MODELS=folder`.
+MODELS ?= $(wildcard runs/demo ../shared/data)
+fuzz: $(READY) ## open and inspect COUNT broken model files, in processes that may crash (minutes)
+	$(BIN)/python tests/fuzz/run_fuzz.py --count $(COUNT) --models $(MODELS) --call edge_recog.inspection:inspect_file --as path
 
 bench-overhead: $(READY) ## what the classifier adds to the bare work, MediaPipe beside it
 	@tools/bench_overhead.sh
@@ -48,6 +50,6 @@ clean: ## remove the environment, caches and build output (not runs/)
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(READY): pyproject.toml $(wildcard */pyproject.toml) tools/setup.sh
+$(READY): pyproject.toml $(wildcard */pyproject.toml) tools/setup.sh tools/uv.sh
 	@PYTHON="$(PYTHON)" tools/setup.sh
 	@touch $@

@@ -75,8 +75,10 @@ def pack_bundle(
         )
     flatbuffer, _ = split_archive(model)
     structure = read_model(flatbuffer)
-    classifier_specs(structure)
-    metadata = _metadata(contract, name=name, description=description, license_=license)
+    inputs, _ = classifier_specs(structure)
+    metadata = _metadata(
+        contract, inputs.dtype, name=name, description=description, license_=license
+    )
     entries = {METADATA_NAME: build_metadata(metadata), SEAL_MARK: contract_digest(contract)}
     flatbuffer = with_metadata(flatbuffer, entries)
     files = {LABELS_FILE: ("\n".join(labels) + "\n").encode()}
@@ -125,8 +127,16 @@ def _fits_a_line(label: str) -> bool:
         return False
 
 
-def _metadata(contract: Contract, *, name: str, description: str, license_: str) -> ModelMetadata:
+def _metadata(
+    contract: Contract, dtype: str, *, name: str, description: str, license_: str
+) -> ModelMetadata:
     preprocessing = contract.preprocessing
+    # As MediaPipe's own writer has them: what a float input gets, and pixels for a quantised one.
+    lowest: tuple[float, ...] = (0.0,)
+    highest: tuple[float, ...] = (255.0,)
+    if dtype == "float32":
+        table = preprocessing.table(None, dtype)
+        lowest, highest = (tuple(map(float, row)) for row in (table[0], table[255]))
     return ModelMetadata(
         name=name,
         description=description,
@@ -141,8 +151,8 @@ def _metadata(contract: Contract, *, name: str, description: str, license_: str)
                 colour_space="GRAYSCALE" if preprocessing.colour == "GRAY" else "RGB",
                 mean=preprocessing.mean,
                 std=preprocessing.std,
-                minimum=(0.0,),
-                maximum=(255.0,),
+                minimum=lowest,
+                maximum=highest,
             ),
         ),
         outputs=(

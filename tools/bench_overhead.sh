@@ -5,11 +5,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 model=runs/demo/efficientnet-lite0-int8.tflite
 [[ -e $model ]] || .venv/bin/edge-recog demo
-uv=.uv/bin/uv
-[[ -x $uv ]] || uv=uv
-environment=.venv/mediapipe
-[[ -x $environment/bin/python ]] || "$uv" venv --quiet --python .venv/bin/python "$environment"
-"$uv" pip install --quiet --python "$environment/bin/python" 'mediapipe>=1.2' \
+environment=.venv/environments/bench-overhead
+[[ -x $environment/bin/python ]] || tools/uv.sh venv --quiet --python .venv/bin/python "$environment"
+tools/uv.sh pip install --quiet --python "$environment/bin/python" 'mediapipe>=1.2,<2' \
     ai-edge-litert flatbuffers msgspec numpy
 photograph=$(.venv/bin/python -c \
     'import importlib.util as u; print(u.find_spec("skimage").submodule_search_locations[0] + "/data/chelsea.png")')

@@ -49,11 +49,12 @@ def build_imagenet(
     side = lite_variant(variant).resolution
     preprocessing = Preprocessing(height=side, width=side, mean=(PIXEL_MEAN,), std=(PIXEL_STD,))
     network = pretrained_efficientnet_lite(variant, softmax=True)
-    frames = [
-        crop
+    # Each photograph in turn: what looks at the first few only sees something of all.
+    views = [
+        (frame, *random_crops(frame, CROPS, seed=_SEED + number))
         for number, frame in enumerate(photographs)
-        for crop in (frame, *random_crops(frame, CROPS, seed=_SEED + number))
     ]
+    frames = [crop for turn in zip(*views, strict=True) for crop in turn]
     inputs = calibration_inputs((preprocessing.pixels(frame) for frame in frames), preprocessing)
     tracked = reporter.track(inputs, topic="calibrate", total=len(frames) + 2)
     models = {"float": convert_float(network), "int8": quantize_full_int8(network, tracked)}

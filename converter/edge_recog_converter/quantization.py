@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-ROUNDING_INPUTS: Final = 64
+ROUNDING_INPUTS: Final = 128
 """Calibration inputs that `weight_rounding` looks at, at most; ranges take all of them."""
 
 
