@@ -125,24 +125,26 @@ class _Build:
         size = (self._preprocessing.height, self._preprocessing.width, 3)
         network = pretrained_efficientnet_lite(self._variant, input_shape=size, classifier=False)
         inputs = self._calibrate()
-        rounded = rounded_copy(network, inputs, seed=self._recipe.seed)
-        extractors = [
-            FeatureExtractor(tflite, self._preprocessing)
-            for tflite in (
-                convert_float(network),
-                quantize_full_int8(rounded, inputs, adapt_rounding=False),
-            )
-        ]
+        with self._reporter.meter("quantise", None):
+            rounded = rounded_copy(network, inputs, seed=self._recipe.seed)
+            extractors = [
+                FeatureExtractor(tflite, self._preprocessing)
+                for tflite in (
+                    convert_float(network),
+                    quantize_full_int8(rounded, inputs, adapt_rounding=False),
+                )
+            ]
         classifier, features = self._train(extractors)
         model = with_classifier(network, classifier, name=self._recipe.name)
         model.save(self._folder / "model.keras")
         int8 = with_classifier(
             rounded, rounded_classifier(classifier, features), name=self._recipe.name
         )
-        models = {
-            "float": convert_float(model),
-            "int8": quantize_full_int8(int8, inputs, adapt_rounding=False),
-        }
+        with self._reporter.meter("quantise", None):
+            models = {
+                "float": convert_float(model),
+                "int8": quantize_full_int8(int8, inputs, adapt_rounding=False),
+            }
         self._reporter.say(
             "quantise", f"INT8, calibrated on {len(self._calibration)} training pictures"
         )
@@ -176,15 +178,15 @@ class _Build:
         )
         self._say_data()
         start = time.monotonic()
-        epochs = self._reporter.track(range(stage.epochs), topic="train", total=stage.epochs)
-        classifier = train_classifier(
-            train,
-            validation,
-            classes=len(self._dataset.labels),
-            stage=stage,
-            seed=self._recipe.seed,
-            on_epoch=lambda _: bool(next(epochs, None)),
-        )
+        with self._reporter.meter("train", stage.epochs) as advance:
+            classifier = train_classifier(
+                train,
+                validation,
+                classes=len(self._dataset.labels),
+                stage=stage,
+                seed=self._recipe.seed,
+                on_epoch=lambda _: advance(),
+            )
         best = classifier.best
         self._reporter.say(
             "train",

@@ -56,8 +56,8 @@ def build_imagenet(
     ]
     frames = [crop for turn in zip(*views, strict=True) for crop in turn]
     inputs = calibration_inputs((preprocessing.pixels(frame) for frame in frames), preprocessing)
-    tracked = reporter.track(inputs, topic="calibrate", total=len(frames) + 2)
-    models = {"float": convert_float(network), "int8": quantize_full_int8(network, tracked)}
+    with reporter.meter("quantise", None):
+        models = {"float": convert_float(network), "int8": quantize_full_int8(network, inputs)}
     reporter.say(
         "quantise", f"INT8, calibrated on {len(frames)} crops of {len(photographs)} photos"
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 _Item = TypeVar("_Item")
 _COLUMN = 10
@@ -30,23 +31,35 @@ class Reporter:
             self.console.print(f"  [bold]{topic:<{_COLUMN}}[/bold]", end="")
             self.console.print(text, markup=False, soft_wrap=True)
 
-    def track(self, items: Iterable[_Item], *, topic: str, total: int | None) -> Iterator[_Item]:
-        """Yield the items with a progress bar, which a terminal shows and nothing else."""
+    @contextlib.contextmanager
+    def meter(self, topic: str, total: int | None) -> Iterator[Callable[[], None]]:
+        """Show a progress bar, on a terminal and nowhere else; yield what moves it by one.
+
+        Args:
+            topic: In front of the bar.
+            total: Steps; None where nobody knows, and the bar only says that work goes on.
+        """
         if self._quiet or not self.console.is_terminal:
-            yield from items
+            yield lambda: None
             return
+        counter = [MofNCompleteColumn()] if total is not None else []
         with Progress(
             TextColumn(f"  [bold]{topic:<{_COLUMN}}[/bold]"),
             BarColumn(),
-            MofNCompleteColumn(),
+            *counter,
             TimeElapsedColumn(),
             console=self.console,
             transient=True,
         ) as progress:
             task = progress.add_task(topic, total=total)
+            yield lambda: progress.advance(task)
+
+    def track(self, items: Iterable[_Item], *, topic: str, total: int | None) -> Iterator[_Item]:
+        """Yield the items with a progress bar."""
+        with self.meter(topic, total) as advance:
             for item in items:
                 yield item
-                progress.advance(task)
+                advance()
 
     @property
     def log(self) -> str:

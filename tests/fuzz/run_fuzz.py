@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import multiprocessing
 import os
+import platform
 import resource
 import signal
 import sys
@@ -62,6 +64,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--failures", type=Path, default=Path("fuzz-failures"))
     parser.add_argument("--unchecked", action="store_true", help="run refused mutants natively too")
     parser.add_argument("--plain", action="store_true", help="native kernels without XNNPACK")
+    parser.add_argument("--out", type=Path, help="write the counts here as JSON")
     parser.add_argument("--only", type=int, help="index of the one mutant to try")
     return parser.parse_args(arguments)
 
@@ -290,6 +293,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     total = sum(outcomes.values())
     lines.append(f"{total:8d}  mutants of {len(seeds)} models in {seconds:.0f} s")
     sys.stdout.write("\n".join(lines) + "\n")
+    if options.out:
+        document = {
+            "schema_version": 1,
+            "benchmark": "fuzz",
+            "target": options.target,
+            "call": options.call,
+            "unchecked": options.unchecked,
+            "seed": options.seed,
+            "models": len(seeds),
+            "seconds": round(seconds),
+            "outcomes": dict(outcomes.most_common()),
+            "machine": {"platform": platform.platform(), "python": platform.python_version()},
+        }
+        options.out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return int(any(outcome.startswith("FAILED") for outcome in outcomes))
 
 

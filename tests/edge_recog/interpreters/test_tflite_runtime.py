@@ -85,10 +85,14 @@ def test_its_refusals_read_the_same(
     assert run_in_tflite_runtime("-c", OPEN, "open", path).startswith(expected)
 
 
-def test_the_truncated_file_that_crashes_it_is_caught_by_a_trial(
+def test_a_truncated_file_that_may_crash_it_is_caught_by_a_trial(
     run_in_tflite_runtime: Callable[..., str], shared_data: Path, tmp_path: Path
 ) -> None:
     model = (shared_data / "coral" / "mobilenet_v1_0.25_128_quant.tflite").read_bytes()
     path = tmp_path / "truncated.tflite"
     path.write_bytes(model[:300_000])
-    assert "crashed (signal 11, SIGSEGV)" in run_in_tflite_runtime("-c", OPEN, "try", path)
+    told = run_in_tflite_runtime("-c", OPEN, "try", path)
+
+    # It reads past the end: mostly a segmentation fault, now and then something it can reject.
+    assert told.startswith("InterpreterError ")
+    assert "crashed (signal 11, SIGSEGV)" in told or "rejects the model" in told
