@@ -185,13 +185,15 @@ class Classifier:
     def _read(self, raw: NDArray[Any], top_k: int | None) -> tuple[Prediction, ...]:
         outputs = raw.reshape(-1)
         best = top_indices(outputs, top_k)
+        scores: list[float]
         if self._table is not None:
-            scores = [self._table[value] for value in outputs[best].tolist()]
+            value, table = outputs.item, self._table
+            scores = [table[value(index)] for index in best]
         elif self.bundle.contract.activation == "softmax":
             scores = self.bundle.scores(outputs)[best].tolist()
         else:
             scores = self.bundle.scores(outputs[best]).tolist()
-        return name_predictions(best.tolist(), scores, self.bundle.labels, self._thresholds)
+        return name_predictions(best, scores, self.bundle.labels, self._thresholds)
 
     def trace(self, frame: Frame) -> Trace:
         """Return everything a frame becomes on its way, for comparing models and machines.

@@ -88,7 +88,7 @@ def scores_of(
         return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits / temperature)), np.float32)
 
 
-def top_indices(outputs: NDArray[Any], top_k: int | None) -> NDArray[np.intp]:
+def top_indices(outputs: NDArray[Any], top_k: int | None) -> list[int]:
     """Return where the `top_k` largest outputs are, largest first; equal ones in label order.
 
     Works on the model's own numbers: every activation keeps their order.
@@ -106,17 +106,22 @@ def top_indices(outputs: NDArray[Any], top_k: int | None) -> NDArray[np.intp]:
     count = outputs.shape[0]
     k = count if top_k is None else min(top_k, count)
     if outputs.dtype.kind != "f":
-        # ~x turns the order round, signed or not; NumPy sorts bytes by radix.
-        return (~outputs).argsort(kind="stable")[:k]
+        # Stable on the reversed array, read from its end: ties come in label order. NumPy sorts
+        # bytes by radix, and no other array operation is needed.
+        last = count - 1
+        ascending = outputs[::-1].argsort(kind="stable")
+        return [last - index for index in ascending[: -k - 1 : -1].tolist()]
     if np.isnan(outputs.max()):
         raise InterpreterError("the model answered NaN: its weights are broken; build it again")
     if k == count:
-        return np.argsort(-outputs, kind="stable")
-    # Everything as good as the k-th best, so that ties are cut in label order.
-    kth = np.partition(outputs, count - k)[count - k]
-    candidates = np.flatnonzero(outputs >= kth)
-    best: NDArray[np.intp] = candidates[np.argsort(-outputs[candidates], kind="stable")[:k]]
-    return best
+        best = np.argsort(-outputs, kind="stable")
+    else:
+        # Everything as good as the k-th best, so that ties are cut in label order.
+        kth = np.partition(outputs, count - k)[count - k]
+        candidates = np.flatnonzero(outputs >= kth)
+        best = candidates[np.argsort(-outputs[candidates], kind="stable")[:k]]
+    found: list[int] = best.tolist()
+    return found
 
 
 def name_predictions(
@@ -133,8 +138,8 @@ def name_predictions(
         labels: Of the whole output.
         thresholds: Of the whole output; None for none.
     """
-    return tuple(
-        Prediction(labels[index], score, index)
-        for index, score in zip(indices, scores, strict=True)
-        if thresholds is None or score >= thresholds[index]
-    )
+    # By `map`, without byte code for each: this runs on caches that inference has emptied.
+    named = tuple(map(Prediction, map(labels.__getitem__, indices), scores, indices))
+    if thresholds is None:
+        return named
+    return tuple(found for found in named if found.score >= thresholds[found.index])

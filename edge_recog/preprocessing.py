@@ -240,6 +240,8 @@ class _Geometry:
     def __init__(self, contract: Preprocessing) -> None:
         import cv2
 
+        # Bound once: looking modules up for each frame costs microseconds on cold caches.
+        self._resize, self._cvt_color, self._error = cv2.resize, cv2.cvtColor, cv2.error
         self._contract = contract
         self._interpolation = {
             "nearest": cv2.INTER_NEAREST,
@@ -268,8 +270,6 @@ class _Geometry:
 
     def write(self, frame: Frame, out: NDArray[np.uint8]) -> None:
         """Fill `out`, (height, width, channels), which may be native memory."""
-        import cv2
-
         pixels = frame.pixels
         plan = self._plan
         if plan is None or plan.shape != pixels.shape:
@@ -278,19 +278,19 @@ class _Geometry:
         if self._letterbox:
             rgb[:] = self._contract.pad
         try:
-            cv2.resize(
+            self._resize(
                 pixels[plan.source],
                 plan.size,
                 dst=rgb[plan.target],
                 interpolation=self._interpolation,
             )
-        except cv2.error as error:
+        except self._error as error:
             raise FrameError(
                 f"a frame of {frame.width}x{frame.height} pixels cannot be resized to "
                 f"{plan.size[0]}x{plan.size[1]}: {error.err}"
             ) from error
         if self._convert is not None:
-            cv2.cvtColor(rgb, self._convert, dst=out)
+            self._cvt_color(rgb, self._convert, dst=out)
 
 
 def _divide(numerator: int, denominator: int) -> int:

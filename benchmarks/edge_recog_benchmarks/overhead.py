@@ -1,8 +1,9 @@
 """What the classifier adds to the bare work: `python -m edge_recog_benchmarks.overhead MODEL`.
 
-One frame of 640x480 goes, turn by turn in one process, through bare `cv2.resize`, bare `invoke`,
-our `Classifier`, the naive loop that tutorials show, and MediaPipe's ImageClassifier where it is
-installed. All run on one interpreter thread.
+One frame of 640x480 goes, turn by turn in random order in one process, first through the parts:
+bare `cv2.resize`, bare `invoke` and our `Classifier`; then through the peers: our `Classifier`, the
+naive loop that tutorials show, and MediaPipe's ImageClassifier where it is installed. Ours run on
+one interpreter thread.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -69,21 +71,26 @@ def measure(model: str, pixels: NDArray[np.uint8], *, rounds: int) -> dict[str, 
                 f"{model}: its input is {bundle.inputs} and not pixels as they are; name a model "
                 "with a uint8 input"
             )
-        times = _race(_contestants(classifier, model, pixels, opened), rounds)
+        parts = _race(_parts(classifier, pixels, opened), rounds)
+        peers = _race(_peers(classifier, model, pixels, opened), rounds)
     return {
         "schema_version": 1,
         "benchmark": "overhead",
         "model": {"name": bundle.name, "id": bundle.id},
         "runtime": runtime,
         "rounds": rounds,
-        "milliseconds": {
-            name: {
-                f"p{percent}": round(float(np.percentile(values, percent)) / 1e6, 4)
-                for percent in (50, 90, 99)
-            }
-            for name, values in times.items()
-        },
+        "milliseconds": {"parts": _percentiles(parts), "peers": _percentiles(peers)},
         "machine": machine_facts(),
+    }
+
+
+def _percentiles(times: dict[str, list[int]]) -> dict[str, dict[str, float]]:
+    return {
+        name: {
+            f"p{percent}": round(float(np.percentile(values, percent)) / 1e6, 4)
+            for percent in (50, 90, 99)
+        }
+        for name, values in times.items()
     }
 
 
@@ -97,9 +104,11 @@ def _race(contestants: dict[str, Callable[[], object]], rounds: int) -> dict[str
     gc.collect()
     gc.disable()
     try:
-        for turn in range(rounds):
+        order = Random(1)
+        for _ in range(rounds):
             # Nobody always follows the same neighbour.
-            for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            order.shuffle(names)
+            for name in names:
                 start = time.perf_counter_ns()
                 contestants[name]()
                 times[name].append(time.perf_counter_ns() - start)
@@ -110,41 +119,59 @@ def _race(contestants: dict[str, Callable[[], object]], rounds: int) -> dict[str
 
 def print_result(document: dict[str, Any]) -> None:
     """Write the table and the one figure that counts."""
-    rows = document["milliseconds"]
+    parts, peers = document["milliseconds"]["parts"], document["milliseconds"]["peers"]
     write = sys.stdout.write
     write(f"{document['model']['name']}, {document['runtime']}, {document['rounds']} rounds\n")
-    write(f"{'':<12}{'p50':>9}{'p90':>9}{'p99':>9}  ms\n")
-    for name, values in rows.items():
-        write(f"{name:<12}" + "".join(f"{values[p]:9.3f}" for p in ("p50", "p90", "p99")) + "\n")
-    bare = rows["resize"]["p50"] + rows["invoke"]["p50"]
-    write(f"ours - (invoke + resize) at p50: {rows['classifier']['p50'] - bare:+.3f} ms\n")
-    if "mediapipe" in rows:
-        ratios = [rows["classifier"][p] / rows["mediapipe"][p] for p in ("p50", "p90")]
+    for title, rows in (("parts", parts), ("peers", peers)):
+        write(f"{title:<12}{'p50':>9}{'p90':>9}{'p99':>9}  ms\n")
+        for name, values in rows.items():
+            figures = "".join(f"{values[p]:9.3f}" for p in ("p50", "p90", "p99"))
+            write(f"{name:<12}{figures}\n")
+    over = parts["classifier"]["p50"] - parts["resize"]["p50"] - parts["invoke"]["p50"]
+    write(f"ours - (invoke + resize) at p50: {over:+.3f} ms\n")
+    if "mediapipe" in peers:
+        ratios = [peers["classifier"][p] / peers["mediapipe"][p] for p in ("p50", "p90")]
         write(f"ours / MediaPipe: {ratios[0]:.2f} at p50, {ratios[1]:.2f} at p90\n")
 
 
-def _contestants(
-    classifier: Classifier, model: str, pixels: NDArray[np.uint8], opened: ExitStack
+def _parts(
+    classifier: Classifier, pixels: NDArray[np.uint8], opened: ExitStack
 ) -> dict[str, Callable[[], object]]:
+    """Return the bare work and all of it: nothing else, which would empty their caches."""
     frame = Frame.from_rgb(pixels)
-    contract = classifier.bundle.contract.preprocessing
     bare = open_interpreter(classifier.bundle.data, threads=1)
     opened.callback(bare.close)
-    box = contract.source_box(frame.height, frame.width)
-    part = pixels[box.top : box.top + box.height, box.left : box.left + box.width]
-    size = (contract.width, contract.height)
-    small = np.empty((contract.height, contract.width, 3), np.uint8)
-    naive = _naive(classifier, part, size, opened)
-    contestants: dict[str, Callable[[], object]] = {
+    part, size = _looked_at(classifier, pixels)
+    small = np.empty((size[1], size[0], 3), np.uint8)
+    return {
         "resize": lambda: cv2.resize(part, size, dst=small, interpolation=cv2.INTER_LINEAR),
         "invoke": bare.invoke,
         "classifier": lambda: classifier.classify(frame, top_k=TOP_K),
-        "naive loop": naive,
+    }
+
+
+def _peers(
+    classifier: Classifier, model: str, pixels: NDArray[np.uint8], opened: ExitStack
+) -> dict[str, Callable[[], object]]:
+    frame = Frame.from_rgb(pixels)
+    part, size = _looked_at(classifier, pixels)
+    contestants: dict[str, Callable[[], object]] = {
+        "classifier": lambda: classifier.classify(frame, top_k=TOP_K),
+        "naive loop": _naive(classifier, part, size, opened),
     }
     mediapipe = _mediapipe(model, pixels, opened)
     if mediapipe is not None:
         contestants["mediapipe"] = mediapipe
     return contestants
+
+
+def _looked_at(
+    classifier: Classifier, pixels: NDArray[np.uint8]
+) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """Return the part of a frame that the contract crops, and width and height to resize it to."""
+    contract = classifier.bundle.contract.preprocessing
+    box = contract.source_box(*pixels.shape[:2])
+    return pixels[box.slices], (contract.width, contract.height)
 
 
 def _naive(

@@ -92,7 +92,7 @@ LABELS = tuple("abcdefgh")
 def test_the_largest_are_those_of_a_plain_sort(scores: np.ndarray, top_k: int | None) -> None:
     order = sorted(range(8), key=lambda i: (-scores[i], i))[:top_k]
 
-    assert top_indices(scores, top_k).tolist() == order
+    assert top_indices(scores, top_k) == order
 
 
 @given(
@@ -106,11 +106,11 @@ def test_integers_are_sorted_like_the_numbers_they_stand_for(
 ) -> None:
     order = sorted(range(outputs.size), key=lambda i: (-int(outputs[i]), i))[:top_k]
 
-    assert top_indices(outputs, top_k).tolist() == order
+    assert top_indices(outputs, top_k) == order
 
 
 def test_equal_outputs_come_in_label_order() -> None:
-    assert top_indices(np.array([0.2, 0.4, 0.4, 0.4], np.float32), 2).tolist() == [1, 2]
+    assert top_indices(np.array([0.2, 0.4, 0.4, 0.4], np.float32), 2) == [1, 2]
 
 
 @pytest.mark.parametrize("top_k", [1, None], ids=["best", "all"])
@@ -120,9 +120,7 @@ def test_a_model_that_answers_nan_is_told(top_k: int | None) -> None:
 
 
 def test_a_score_on_its_threshold_counts_and_one_under_it_does_not() -> None:
-    scores = np.array([0.5, 0.25], np.float32)
-
-    found = name_predictions(np.array([1, 0]), scores, "ab", [0.5, 0.5])
+    found = name_predictions([1, 0], [0.5, 0.25], "ab", [0.5, 0.5])
 
     assert found == (Prediction("b", 0.5, 1),)
 
