@@ -6,10 +6,8 @@ import importlib.metadata
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
-
 from edge_recog.bundle import Bundle
+from edge_recog.cameras.images import shrink
 from edge_recog.classifier import Classifier
 from edge_recog.colour_card import golden_cards
 from edge_recog.contract import Provenance
@@ -18,8 +16,6 @@ from edge_recog.verification import make_golden, verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    from numpy.typing import NDArray
 
     from edge_recog.contract import Accuracy, Contract
     from edge_recog.frames import Frame
@@ -58,7 +54,7 @@ def seal(
         VerificationError: The file does not do what it says.
     """
     bare = pack_bundle(tflite, contract, labels, name=name)
-    frames = [*(_small(frame.pixels) for frame in pictures), *golden_cards()]
+    frames = [*(shrink(frame.pixels, _GOLDEN_SIDE) for frame in pictures), *golden_cards()]
     with Classifier.open(Bundle.from_bytes(bare, where=name)) as classifier:
         golden = make_golden(classifier, frames)
     sealed = pack_bundle(
@@ -97,9 +93,3 @@ def tool_versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return versions
-
-
-def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    scale = min(1.0, _GOLDEN_SIDE / max(pixels.shape[:2]))
-    size = [max(1, round(side * scale)) for side in pixels.shape[1::-1]]
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -54,6 +54,15 @@ def decode_image(data: bytes, *, where: str) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 
+def shrink(pixels: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
+    """Return an RGB picture in its own proportions, its longer side at most `longest` pixels."""
+    import cv2
+
+    scale = min(1.0, longest / max(pixels.shape[:2]))
+    size = [max(1, round(side * scale)) for side in pixels.shape[1::-1]]
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
 class ImageSource(ClosingSource):
     """One picture, as one frame."""
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from edge_recog.cli.output import Force, print_rows
 from edge_recog.errors import UsageError
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 app = typer.Typer()
 
 _Numbers = tuple[float, ...]
+_GOLDEN_SIDE = 128
 
 
 def _numbers(text: str) -> _Numbers:
@@ -72,6 +69,7 @@ def adopt(
     """
     from edge_recog.adoption import adopt as run
     from edge_recog.bundle import Bundle, read_model_file
+    from edge_recog.cameras.images import read_image, shrink
     from edge_recog.files import refuse_existing, write_file
     from edge_recog.foreign import read_labels
 
@@ -94,7 +92,7 @@ def adopt(
         activation=activation,
         task=task,
         name=name,
-        frames=[_small_picture(path) for path in golden] if golden else None,
+        frames=[shrink(read_image(path), _GOLDEN_SIDE) for path in golden] if golden else None,
     )
     write_file(target, adopted, force=force)
     bundle = Bundle.from_bytes(adopted, where=str(target))
@@ -106,15 +104,3 @@ def adopt(
             ("try", f"edge-recog classify {target} PICTURE"),
         ]
     )
-
-
-def _small_picture(path: Path) -> NDArray[np.uint8]:
-    import cv2
-    import numpy as np
-
-    from edge_recog.cameras.images import read_image
-
-    pixels = read_image(path)
-    scale = min(1.0, 128 / max(pixels.shape[:2]))
-    size = [max(1, round(side * scale)) for side in pixels.shape[1::-1]]
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
