@@ -7,9 +7,12 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from edge_recog_benchmarks.device.events import Burst, Ended, ModelFacts, Started, SystemFacts
+from edge_recog_benchmarks.device.plan import Contestant, Plan
+from edge_recog_benchmarks.results import ContestantResult, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 
@@ -70,3 +73,95 @@ def uint8_model(mobilenets: Path) -> Path:
 @pytest.fixture(scope="session")
 def float_model(mobilenets: Path) -> Path:
     return mobilenets / "mobilenet_v1_0.25_224_1_metadata_1.tflite"
+
+
+@pytest.fixture
+def make_result() -> Callable[..., Result]:
+    """Return what makes a result out of millisecond latencies, as if they had been measured.
+
+    `contestants` maps a name to generations of turns of end-to-end samples, in milliseconds.
+    """
+    return _make_result
+
+
+def _make_result(
+    contestants: Mapping[str, Sequence[Sequence[Sequence[float]]]], **changes: Any
+) -> Result:
+    parts = []
+    for name, generations in contestants.items():
+        facts = {"contestant": name}
+        bursts = [
+            Burst(
+                **facts,
+                generation=generation,
+                turn=turn,
+                started_ns=(generation * 100 + turn) * 10**9,
+                elapsed_ns=int(sum(samples) * 1e6),
+                pictures=len(samples),
+                samples={
+                    stage: tuple(int(share * value * 1e6) for value in samples)
+                    for stage, share in _SHARES.items()
+                },
+            )
+            for generation, turns in enumerate(generations)
+            for turn, samples in enumerate(turns)
+        ]
+        starts = [
+            Started(
+                **facts,
+                generation=generation,
+                runtime="ai-edge-litert 2.3.0 (XNNPACK, 1 thread)",
+                stages=tuple(_SHARES)[:-1],
+                load_ns=30_000_000,
+                first_answer_ns=230_000_000,
+            )
+            for generation in range(len(generations))
+        ]
+        ends = [
+            Ended(
+                **facts,
+                generation=start.generation,
+                peak_rss_bytes=96 * 10**6,
+                steady_rss_bytes=90 * 10**6,
+            )
+            for start in starts
+        ]
+        parts.append(
+            ContestantResult(
+                contestant=Contestant(name=name, model=f"{name}.tflite"),
+                model=ModelFacts(
+                    file=f"{name}.tflite",
+                    name=name,
+                    id=f"sha256:{64 * '0'}",
+                    size_bytes=5_400_000,
+                    input="[1, 224, 224, 3] uint8",
+                ),
+                starts=tuple(starts),
+                ends=tuple(ends),
+                bursts=tuple(bursts),
+            )
+        )
+    fields: dict[str, Any] = {
+        "created": "2026-11-23T12:00:00Z",
+        "device": "local",
+        "plan": Plan(contestants=tuple(part.contestant for part in parts)),
+        "system": SystemFacts(
+            governor="performance",
+            max_frequency_mhz=2400.0,
+            cores=4,
+            board="Raspberry Pi 5 Model B Rev 1.0",
+            machine={"processor": "Cortex-A76", "machine": "aarch64"},
+        ),
+        "contestants": tuple(parts),
+        "complete": True,
+    }
+    return Result(**fields | changes)
+
+
+_SHARES = {
+    "decode": 0.2,
+    "preprocess": 0.1,
+    "invoke": 0.65,
+    "postprocess": 0.05,
+    "end_to_end": 1.0,
+}
