@@ -165,17 +165,39 @@ class Classifier:
             InterpreterError: The run failed, or the accelerator was lost.
             UsageError: `top_k` is less than 1.
         """
+        return self._run(frame, top_k, None)
+
+    def trace(self, frame: Frame, *, top_k: int | None = 5) -> Trace:
+        """Return everything a frame becomes on its way, for comparing models and machines.
+
+        Arguments and errors as in `classify`, which runs the same code.
+        """
+        tensors: list[NDArray[Any]] = []
+        classification = self._run(frame, top_k, tensors)
+        fed, raw = tensors
+        return Trace(fed, raw.reshape(-1), self.bundle.scores(raw), classification)
+
+    def _run(
+        self, frame: Frame, top_k: int | None, tensors: list[NDArray[Any]] | None
+    ) -> Classification:
+        """Classify; `tensors`, if given, takes copies of input and output, outside the timings."""
         with self._lock:
             start = time.perf_counter_ns()
             self._feed(frame)
-            fed = time.perf_counter_ns()
+            fed = ready = time.perf_counter_ns()
+            if tensors is not None:
+                tensors.append(self._interpreter.input_view().copy())
+                ready = time.perf_counter_ns()
             self._interpreter.invoke()
             ran = time.perf_counter_ns()
-            predictions = self._read(self._interpreter.read_output(), top_k)
+            raw = self._interpreter.read_output()
+            predictions = self._read(raw, top_k)
             end = time.perf_counter_ns()
+        if tensors is not None:
+            tensors.append(raw)
         return Classification(
             predictions=predictions,
-            timings=Timings(fed - start, ran - fed, end - ran),
+            timings=Timings(fed - start, ran - ready, end - ran),
             model_id=self.bundle.id,
             frame_index=frame.index,
             captured_ns=frame.captured_ns,
@@ -194,21 +216,6 @@ class Classifier:
         else:
             scores = self.bundle.scores(outputs[best]).tolist()
         return name_predictions(best, scores, self.bundle.labels, self._thresholds)
-
-    def trace(self, frame: Frame) -> Trace:
-        """Return everything a frame becomes on its way, for comparing models and machines.
-
-        Raises:
-            As `classify`.
-        """
-        with self._lock:
-            self._feed(frame)
-            fed = self._interpreter.input_view().copy()
-            start = time.perf_counter_ns()
-            self._interpreter.invoke()
-            invoke_ns = time.perf_counter_ns() - start
-            raw = self._interpreter.read_output()
-            return Trace(fed, raw.reshape(-1), self.bundle.scores(raw), invoke_ns)
 
     def close(self) -> None:
         """Release native memory, after a classification under way has ended. Safe to call twice."""
@@ -249,8 +256,8 @@ class Trace:
     """(labels,) the output as the model gave it."""
     scores: NDArray[np.float32]
     """(labels,) 0-1, before thresholds."""
-    invoke_ns: int
-    """The interpreter's run."""
+    classification: Classification
+    """What `classify` would have returned."""
 
 
 def _score_table(bundle: Bundle) -> list[float] | None:

@@ -13,6 +13,7 @@ Tolerances, and where they come from:
 from __future__ import annotations
 
 import contextlib
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
@@ -22,7 +23,7 @@ import numpy as np
 from edge_recog.classifier import Classifier
 from edge_recog.colour_card import golden_cards
 from edge_recog.contract import labels_digest
-from edge_recog.errors import VerificationError
+from edge_recog.errors import DelegateError, InterpreterError, VerificationError
 from edge_recog.frames import Frame
 from edge_recog.golden import Golden, sample_positions
 from edge_recog.preprocessing import Crop, Interpolation
@@ -64,7 +65,8 @@ class VectorResult:
     label: str
     """Expected best label."""
     input_worst: float
-    """Largest difference of an input sample, in steps of one pixel value."""
+    """Largest difference of an input sample, in steps of one pixel value; this and the next two are
+    not numbers where the model gave no answer."""
     input_average: float
     output_worst: float
     """Largest difference of the output: in steps for integers, relative for floats."""
@@ -206,7 +208,12 @@ def _compare(
 ) -> VectorResult:
     """Run one vector; `own` says that its `output` is of kernels like those that run here."""
     bundle = classifier.bundle
-    trace = classifier.trace(Frame.from_rgb(golden.pixels))
+    try:
+        trace = classifier.trace(Frame.from_rgb(golden.pixels))
+    except DelegateError:
+        raise  # That is the machine's failure, not the model's.
+    except InterpreterError as error:
+        return VectorResult(index, golden.label, math.nan, math.nan, math.nan, str(error))
     differences = _difference(_samples(trace), golden.samples) / _pixel_steps(bundle)
     worst, average = float(differences.max()), float(differences.mean())
     allowed_worst, allowed_average = INPUT_TOLERANCE[bundle.contract.preprocessing.interpolation]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import fcntl
+import getpass
 import hashlib
 import os
+import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[1]
 _SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -74,6 +77,54 @@ def tflite_runtime_python(environment: Callable[..., Path]) -> Path:
         pytest.skip("tflite-runtime 2.14 has wheels up to Python 3.11 only")
     packages = ["numpy<2", "opencv-python-headless<5", "flatbuffers", "msgspec", "rich", "typer"]
     return environment("tflite-runtime", "tflite-runtime==2.14.0", *packages)
+
+
+class SshHost(NamedTuple):
+    """A machine to log in to: this one, through a real sshd on the loopback."""
+
+    address: str
+    """`ssh://user@127.0.0.1:port`."""
+    programs: Path
+    """A folder for the front of PATH: `ssh` in it knows key and host."""
+
+
+@pytest.fixture(scope="session")
+def ssh_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshHost]:
+    """Run an sshd that lets this user in, and touches nothing outside its folder."""
+    sshd, ssh = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin"), shutil.which("ssh")
+    if sshd is None or ssh is None:
+        _missing("OpenSSH is not installed (openssh-server, openssh-client)")
+    folder = tmp_path_factory.mktemp("sshd")
+    for key in ("host_key", "id"):
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)]
+        subprocess.run(command, check=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (folder / "sshd_config").write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host_key\nPidFile none\n"
+        f"AuthorizedKeysFile {folder}/id.pub\nStrictModes no\nUsePAM no\n"
+        "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPrintMotd no\n"
+    )
+    (folder / "ssh_config").write_text(
+        f"IdentityFile {folder}/id\nIdentitiesOnly yes\nBatchMode yes\n"
+        f"UserKnownHostsFile {folder}/known_hosts\nStrictHostKeyChecking accept-new\n"
+    )
+    programs = folder / "bin"
+    programs.mkdir()
+    (programs / "ssh").write_text(f'#!/bin/sh\nexec {ssh} -F {folder}/ssh_config "$@"\n')
+    (programs / "ssh").chmod(0o755)
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)  # Where its unprivileged half lives.
+    command = [sshd, "-D", "-e", "-f", str(folder / "sshd_config")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stderr is not None
+            said = server.stderr.readline()
+            assert "listening" in said, said
+            yield SshHost(f"ssh://{getpass.getuser()}@127.0.0.1:{port}", programs)
+        finally:
+            server.terminate()
 
 
 def _uv(*arguments: str) -> None:

@@ -22,6 +22,7 @@ from edge_recog_benchmarks.device.events import (
     Ended,
     Failed,
     ModelFacts,
+    Profiled,
     Started,
     SystemFacts,
     SystemSample,
@@ -88,6 +89,8 @@ class ContestantResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """To the pictures of `Result.accuracy`, by picture."""
     unreadable: dict[int, str] = {}
     failed: Failed | None = None
+    profiled: Profiled | None = None
+    """None where nobody asked."""
     energy_j: float | None = None
     """Of one picture, idle power included, from RAPL or a power meter; None where not measured."""
 

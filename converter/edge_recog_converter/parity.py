@@ -71,7 +71,7 @@ def compare(
         best = {kind: int(np.argmax(trace.scores)) for kind, trace in traces.items()}
         count += 1
         for kind, trace in traces.items():
-            times[kind].append(trace.invoke_ns)
+            times[kind].append(trace.classification.timings.invoke_ns)
             right[kind] += truth is not None and best[kind] == truth
         known += truth is not None
         scores = traces["float"].scores

@@ -11,6 +11,8 @@ from edge_recog_benchmarks.device.events import Burst, Ended, ModelFacts, Starte
 from edge_recog_benchmarks.device.plan import Contestant, Plan
 from edge_recog_benchmarks.results import ContestantResult, Result
 
+from edge_recog.adoption import adopt
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
@@ -165,3 +167,42 @@ _SHARES = {
     "postprocess": 0.05,
     "end_to_end": 1.0,
 }
+
+
+CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+PERSON = ("non_person", "person")
+
+
+@pytest.fixture(scope="session")
+def tiny_models(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return MLPerf Tiny's classifiers with a contract: `resnet` and `vww`, float and `…_int8`.
+
+    ResNet-8 tells CIFAR-10's ten things from pixels 0-255 as they are, VWW a person from pixels
+    divided by 255. They learned from whole pictures shrunk to 32 and 96 pixels a side, which
+    "linear" does not do to photographs: it skips most of their pixels.
+    """
+    folder = tmp_path_factory.mktemp("tiny")
+    tiny = shared_data / "mlperf_tiny"
+    resnet, vww = (
+        tiny / task / "trained_models" for task in ("image_classification", "visual_wake_words")
+    )
+    sources = {
+        "resnet": (resnet / "pretrainedResnet.tflite", CIFAR, 1.0),
+        "resnet_int8": (resnet / "pretrainedResnet_quant.tflite", CIFAR, 1.0),
+        "vww": (vww / "vww_96_float.tflite", PERSON, 255.0),
+        "vww_int8": (vww / "vww_96_int8.tflite", PERSON, 255.0),
+    }
+    models = {}
+    for name, (source, labels, std) in sources.items():
+        models[name] = folder / f"{name}.tflite"
+        adopted = adopt(
+            source.read_bytes(),
+            where=name,
+            labels=labels,
+            mean=(0.0,),
+            std=(std,),
+            crop="stretch",
+            interpolation="area",
+        )
+        models[name].write_bytes(adopted)
+    return models

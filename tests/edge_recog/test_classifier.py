@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
@@ -173,6 +174,47 @@ def test_a_trace_shows_a_frame_on_its_way(tiny_path: Path) -> None:
     assert (trace.fed.shape, trace.fed.dtype) == ((1, 8, 8, 3), np.uint8)
     assert (trace.raw.shape, trace.raw.dtype) == ((4,), np.uint8)
     assert sorted(trace.scores.tolist()) == sorted(p.score for p in result.predictions)
+
+
+@pytest.mark.parametrize("top_k", [1, 3, None])
+def test_a_trace_holds_the_classification(tiny_path: Path, top_k: int | None) -> None:
+    frame = Frame.from_rgb(np.full((9, 9, 3), 80, np.uint8), captured_ns=5, index=7, source="desk")
+    with Classifier.open(tiny_path) as classifier:
+        traced = classifier.trace(frame, top_k=top_k).classification
+        plain = classifier.classify(frame, top_k=top_k)
+
+    timings = traced.timings
+    assert min(timings.preprocess_ns, timings.invoke_ns, timings.postprocess_ns) > 0
+    assert msgspec.structs.replace(traced, timings=plain.timings) == plain
+
+
+def test_a_trace_has_the_scores_that_thresholds_hide(
+    tiny_model: Callable[..., bytes],
+    contract: Callable[..., Contract],
+    tiny_labels: tuple[str, ...],
+) -> None:
+    data = pack_bundle(tiny_model(), contract(thresholds=(1.0,) * 4), tiny_labels, name="m")
+    with Classifier.open(Bundle.from_bytes(data, where="m")) as classifier:
+        trace = classifier.trace(FRAME)
+
+    assert trace.classification.predictions == ()
+    assert trace.scores.shape == (4,)
+
+
+@pytest.mark.parametrize("call", ["classify", "trace"])
+def test_a_model_that_answers_nan_gives_no_answer(
+    tiny_model: Callable[..., bytes],
+    contract: Callable[..., Contract],
+    tiny_labels: tuple[str, ...],
+    call: str,
+) -> None:
+    data = pack_bundle(tiny_model(dtype="float32"), contract(), tiny_labels, name="m")
+    bundle = Bundle.from_bytes(data, where="m")
+    answer = np.array([[0.1, np.nan, 0.2, 0.3]], np.float32)
+    classifier = Classifier(bundle, FakeInterpreter([bundle.inputs], [bundle.outputs], [answer]))
+
+    with pytest.raises(InterpreterError, match="NaN"):
+        getattr(classifier, call)(FRAME)
 
 
 def test_a_trace_is_a_copy(tiny_path: Path) -> None:

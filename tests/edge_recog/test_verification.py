@@ -10,7 +10,7 @@ import pytest
 from edge_recog.bundle import Bundle
 from edge_recog.classifier import Classifier
 from edge_recog.colour_card import golden_cards
-from edge_recog.errors import VerificationError
+from edge_recog.errors import DelegateError, VerificationError
 from edge_recog.frames import Frame
 from edge_recog.golden import Golden, sample_positions
 from edge_recog.interpreters import FakeInterpreter
@@ -154,6 +154,17 @@ def test_float_outputs_may_differ_by_a_thousandth(
 
     assert report.vectors[0].output_worst == pytest.approx(abs(factor - 1), rel=1e-2, nan_ok=True)
     assert report.passed == passed
+    assert ("NaN" in report.vectors[0].problem) == bool(np.isnan(factor))
+
+
+def test_an_accelerator_that_is_lost_says_nothing_of_the_model(tiny_bytes: bytes) -> None:
+    bundle = Bundle.from_bytes(tiny_bytes, where="m")
+
+    def lose(_: Any) -> list[NDArray[Any]]:
+        raise DelegateError("unplugged")
+
+    with pytest.raises(DelegateError, match="unplugged"):
+        verify(Classifier(bundle, FakeInterpreter([bundle.inputs], [bundle.outputs], lose)))
 
 
 @pytest.mark.parametrize("interpolation", get_args(Interpolation))

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from edge_recog_benchmarks.device.profile import Profile
+
 
 class Event(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="event"
@@ -134,6 +136,15 @@ class Answers(Event, frozen=True, forbid_unknown_fields=True, kw_only=True, tag=
     """Pictures that could not be decoded, and why."""
 
 
+class Profiled(Event, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="profiled"):
+    """Where the time of one inference goes; taken after everything else."""
+
+    contestant: str
+    profile: Profile | None = None
+    reason: str = ""
+    """Why there is no profile."""
+
+
 class Failed(Event, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="failed"):
     """A contestant is out; the others go on."""
 
@@ -149,4 +160,4 @@ class Done(Event, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="do
     """False if it was stopped."""
 
 
-AnyEvent = SystemSample | SystemFacts | Started | Ended | Burst | Answers | Failed | Done
+AnyEvent = SystemSample | SystemFacts | Started | Ended | Burst | Answers | Profiled | Failed | Done

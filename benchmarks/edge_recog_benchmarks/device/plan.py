@@ -70,7 +70,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """In each generation."""
     burst_s: Positive = 0.1
     """Least duration of a burst."""
-    least_samples: Count = 3
+    least_samples: Count = 1
     """In each burst, however long they take."""
     warm_up_s: Annotated[float, msgspec.Meta(ge=0)] = 0.3
     """Of each process, not counted."""
@@ -81,6 +81,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     empty for none."""
     all_scores: bool = False
     """Keep every score of a labelled picture (several labels a picture), not only the best five."""
+    profile: bool = False
+    """Ask for the time of each operator, after everything else."""
     seed: int = 1
     time_limit_s: Positive = 120.0
     """For one answer of one process; then it counts as hung."""

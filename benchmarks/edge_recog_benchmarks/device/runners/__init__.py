@@ -20,8 +20,15 @@ if TYPE_CHECKING:
 RUNNERS = {
     "classifier": "edge_recog_benchmarks.device.runners.classifier:ClassifierRunner",
     "bare": "edge_recog_benchmarks.device.runners.bare:BareRunner",
+    "naive": "edge_recog_benchmarks.device.runners.naive:NaiveRunner",
+    "mediapipe": "edge_recog_benchmarks.device.runners.mediapipe_tasks:MediaPipeRunner",
+    "openvino": "edge_recog_benchmarks.device.runners.openvino_runtime:OpenVinoRunner",
+    "onnxruntime": "edge_recog_benchmarks.device.runners.onnx_runtime:OnnxRunner",
+    "ncnn": "edge_recog_benchmarks.device.runners.ncnn_net:NcnnRunner",
 }
 """Runner name → module and class."""
+LABELLING = frozenset({"classifier", "naive", "mediapipe", "openvino", "onnxruntime", "ncnn"})
+"""Those that are a `LabellingRunner`."""
 
 
 class Runner(Protocol):
