@@ -15,7 +15,7 @@ import numpy as np
 
 from edge_recog import Classifier, EdgeRecogError, UsageError, open_source
 from edge_recog_benchmarks.arguments import add_out, count, give_up, write_result
-from edge_recog_benchmarks.machine import machine_facts
+from edge_recog_benchmarks.device.machine import machine_facts
 
 
 def main() -> None:

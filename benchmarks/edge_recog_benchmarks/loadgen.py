@@ -43,6 +43,7 @@ from edge_recog.errors import EdgeRecogError
 from edge_recog_benchmarks.arguments import add_out, count, give_up, write_result
 from edge_recog_benchmarks.connections import find_device
 from edge_recog_benchmarks.device.frames import load_frames
+from edge_recog_benchmarks.device.machine import machine_facts
 from edge_recog_benchmarks.device.plan import PictureFrames
 from edge_recog_benchmarks.environments import default_folder, make_environment, site_packages
 from edge_recog_benchmarks.figures import END_TO_END
@@ -53,7 +54,6 @@ from edge_recog_benchmarks.loadgen_referee import (
     Referee,
     latencies_of,
 )
-from edge_recog_benchmarks.machine import machine_facts
 from edge_recog_benchmarks.measuring import measure
 from edge_recog_benchmarks.planning import Wish, prepare
 from edge_recog_benchmarks.statistics import least_samples

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from edge_recog_benchmarks.connections import Device
     from edge_recog_benchmarks.device.events import ModelFacts
-    from edge_recog_benchmarks.device.plan import Plan
+    from edge_recog_benchmarks.device.plan import Contestant, Plan
     from edge_recog_benchmarks.results import AccuracyData
 
 
@@ -75,9 +75,10 @@ def measure(
 
 def _event(line: bytes) -> AnyEvent:
     try:
-        return msgspec.json.decode(line, type=AnyEvent)
+        event: AnyEvent = msgspec.json.decode(line, type=AnyEvent)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DeviceError(f"the device said something else than a measurement: {error}") from error
+    return event
 
 
 class Tally:
@@ -128,15 +129,7 @@ class Tally:
         """Return everything so far, with its findings. There must have been system facts."""
         assert self.system is not None
         contestants = tuple(
-            ContestantResult(
-                contestant=contestant,
-                model=models[contestant.model],
-                **{
-                    key: tuple(value) if isinstance(value, list) else value
-                    for key, value in self._parts[contestant.name].items()
-                },
-            )
-            for contestant in plan.contestants
+            self._part(contestant, models[contestant.model]) for contestant in plan.contestants
         )
         result = Result(
             created=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -149,3 +142,10 @@ class Tally:
             complete=self.complete,
         )
         return msgspec.structs.replace(result, findings=findings_of(result))
+
+    def _part(self, contestant: Contestant, model: ModelFacts) -> ContestantResult:
+        gathered: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in self._parts[contestant.name].items()
+        }
+        return ContestantResult(contestant=contestant, model=model, **gathered)

@@ -25,7 +25,7 @@ from edge_recog.cameras.images import read_image
 from edge_recog.colour_card import colour_card
 from edge_recog.interpreters import open_interpreter
 from edge_recog_benchmarks.arguments import add_out, count, give_up, write_result
-from edge_recog_benchmarks.machine import machine_facts
+from edge_recog_benchmarks.device.machine import machine_facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,9 +23,9 @@ from edge_recog.bundle import Bundle
 from edge_recog.errors import EdgeRecogError, UsageError
 from edge_recog_benchmarks.arguments import add_out, count, give_up, write_result
 from edge_recog_benchmarks.connections import find_device
+from edge_recog_benchmarks.device.machine import machine_facts
 from edge_recog_benchmarks.device.plan import Contestant
 from edge_recog_benchmarks.environments import EnvironmentMissingError, default_folder
-from edge_recog_benchmarks.machine import machine_facts
 from edge_recog_benchmarks.measuring import measure
 from edge_recog_benchmarks.peers_conversion import ConversionError
 from edge_recog_benchmarks.peers_setup import PEERS, Setup

@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from edge_recog.bundle import Bundle, read_model_file
 from edge_recog.cameras.images import image_paths, read_image
@@ -180,7 +180,7 @@ def _look_at(path: Path) -> tuple[Bundle | None, ModelFacts, list[str]]:
         BundleError: It cannot be run at all.
     """
     data = read_model_file(path)
-    facts = {
+    facts: dict[str, Any] = {
         "file": path.name,
         "id": f"sha256:{hashlib.sha256(data).hexdigest()}",
         "size_bytes": len(data),

@@ -16,8 +16,8 @@ from edge_recog_benchmarks.device.events import Failed
 from edge_recog_benchmarks.gates import Gate
 from edge_recog_benchmarks.gating import check_gates
 from edge_recog_benchmarks.measuring import measure
-from edge_recog_benchmarks.planning import prepare
 from edge_recog_benchmarks.meters import read_meter
+from edge_recog_benchmarks.planning import prepare
 from edge_recog_benchmarks.power import with_energy
 from edge_recog_benchmarks.progress import showing_progress
 from edge_recog_benchmarks.results import write_result
@@ -77,8 +77,9 @@ def run_wish(
             listen=listen,
         )
     _refuse_empty(result)
-    result = with_energy(result, None if power is None else read_meter(power))
     write_result(result, out, force=outlet.force)
+    result = with_energy(result, None if power is None else read_meter(power))
+    write_result(result, out, force=True)
     if outlet.report is not None:
         from edge_recog_benchmarks.report import write_report
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from edge_recog import Bundle, EdgeRecogError, UsageError
 from edge_recog_benchmarks.arguments import add_out, count, give_up, write_result
-from edge_recog_benchmarks.machine import machine_facts
+from edge_recog_benchmarks.device.machine import machine_facts
 
 PROGRAM = """
 import sys

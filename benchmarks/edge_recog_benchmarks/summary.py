@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edge_recog_benchmarks.results import ContestantResult, Result
     from edge_recog_benchmarks.statistics import Interval
 
-_DASH = "–"
+_DASH = "-"
 MOST_OPERATORS = 12
 """Of a profile, in a terminal."""
 
@@ -237,10 +237,7 @@ def _profile_lines(one: ContestantResult) -> Iterator[str]:
     )
     yield from _columns(
         ["", "time", "share"],
-        [
-            [f"{operator.kind} {operator.name}", _ms(operator.mean_ns / 1e6), f"{operator.share:.1%}"]
-            for operator in slowest
-        ],
+        [[f"{one.kind} {one.name}", _ms(one.mean_ns / 1e6), f"{one.share:.1%}"] for one in slowest],
     )
 
 

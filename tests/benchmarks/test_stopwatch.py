@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from edge_recog_benchmarks.device.stopwatch import offline, paced, single_stream
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from edge_recog_benchmarks.device.stopwatch import offline, paced, single_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

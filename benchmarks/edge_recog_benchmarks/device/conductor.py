@@ -92,6 +92,7 @@ class Conductor:
         self._emit(self._probe.facts())
         complete = False
         try:
+            self._look(thorough=True)
             self._rehearse()
             self._look(thorough=True)
             if self._plan.scenario == "sustained":
@@ -99,6 +100,7 @@ class Conductor:
             else:
                 for generation in range(self._plan.generations):
                     self._side_by_side(generation)
+            self._look(thorough=True)
             self._label_all()
             if self._plan.profile:
                 self._profile_all()

@@ -9,7 +9,7 @@ to tell.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from edge_recog_benchmarks.accuracy import compare_accuracy
@@ -19,7 +19,7 @@ from edge_recog_benchmarks.report.texts import megabytes, percent, points, signi
 from edge_recog_benchmarks.results import ResultError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from edge_recog_benchmarks.accuracy import AccuracyComparison
     from edge_recog_benchmarks.comparison import Comparison
@@ -49,20 +49,26 @@ class Answer:
 def answer(digest: Digest, say: Say) -> Answer:
     """Return what a run says: of the pair in question, or of its only contestant."""
     result = digest.result
-    reasons = [one.reason for one in result.findings if one.severity == "invalid"]
+    reasons = [
+        f"{say(one.contestant)}: {say(one.reason)}" if one.contestant else say(one.reason)
+        for one in result.findings
+        if one.severity == "invalid"
+    ]
     if not result.complete and not reasons:
         reasons = ["it was stopped, or lost its device, before its end"]
     if reasons:
-        more = f" There are {len(reasons) - 1} more reasons below." if len(reasons) > 1 else ""
+        more = " It is not the only reason." if len(reasons) > 1 else ""
         return Answer(
             "invalid",
             "Do not rely on this run:",
-            f"{say(reasons[0])}.{more}",
+            f"{reasons[0]}.{more}",
             ("Its figures are shown so that the cause can be found, not to be used.",),
         )
     if len(result.contestants) == 1:
-        return _of_one(digest, result.contestants[0], say)
-    return _of_pair(digest, *question(result.contestants), say)
+        found = _of_one(digest, result.contestants[0], say)
+    else:
+        found = _of_pair(digest, *question(result.contestants), say)
+    return replace(found, remarks=(*found.remarks, *_slowing(digest, say)))
 
 
 def question(
@@ -125,40 +131,49 @@ def _of_pair(digest: Digest, a: ContestantResult, b: ContestantResult, say: Say)
     flips = _flips(digest, a, b)
     comparison = _headline(digest, a, b)
     speed = _speed(digest, comparison, a, b)
-    verdict = comparison.verdict
-    if verdict == "undecided":
-        reason = comparison.reason or "the interval is too wide"
-        lead = f"Whether {names[1]} may replace {names[0]} cannot be told yet:"
-        return Answer("open", lead, f"it {speed}; {say(reason)}.")
+    undecided = comparison.verdict == "undecided"
+    doubt = f"; {say(comparison.reason)}" if undecided else ""
     if flips is None:
-        lead = f"{names[1]} {speed},"
         advice = ("Give labelled pictures with --data to learn whether it may replace it.",)
-        return Answer("open", lead, f"but accuracy was not measured beside {names[0]}.", advice)
-    before = (flips.both_right + len(flips.only_a_right)) / flips.count
-    after = (flips.both_right + len(flips.only_b_right)) / flips.count
-    allowed = ALLOWED_LOSS * before
-    accuracy = (
-        f"on {flips.count} pictures it is right on {percent(after)} % instead of "
-        f"{percent(before)} % (difference {points(flips.difference.estimate)} points, 95 % "
-        f"interval {points(flips.difference.low)} to {points(flips.difference.high)})"
-    )
+        rest = f"but accuracy was not measured beside {names[0]}{doubt}."
+        return Answer("open", f"{names[1]} {speed},", rest, advice)
+    allowed = ALLOWED_LOSS * (flips.both_right + len(flips.only_a_right)) / flips.count
+    within = f"the {100 * allowed:.1f} points allowed"
+    accuracy = _accuracy(flips)
     kind: Kind
     if flips.difference.high < -allowed:
         kind, lead = "no", f"No, {names[1]} must not replace {names[0]}:"
-        rest = f"{accuracy}, more than the {100 * allowed:.1f} points allowed. It {speed}."
-    elif verdict == "slower":
+        rest = f"{accuracy}, more than {within}. It {speed}{doubt}."
+    elif comparison.verdict == "slower":
         kind, lead = "no", f"No, {names[1]} should not replace {names[0]}:"
         rest = f"it {speed}, and {accuracy}."
+    elif undecided:
+        kind, lead = "open", f"Whether {names[1]} may replace {names[0]} cannot be told yet:"
+        rest = f"it {speed}, and {accuracy}{doubt}."
     elif flips.difference.low < -allowed:
         kind, lead = "open", f"It is not shown yet that {names[1]} may replace {names[0]}:"
         rest = (
-            f"it {speed}; but {accuracy}, and with so few pictures a loss of more than the "
-            f"{100 * allowed:.1f} points allowed cannot be ruled out."
+            f"it {speed}; but {accuracy}, and with so few pictures a loss of more than {within} "
+            "cannot be ruled out."
         )
     else:
         kind, lead = "yes", f"Yes, {names[1]} may replace {names[0]}:"
         rest = f"it {speed}, and {accuracy}."
     return Answer(kind, lead, rest, (_costs(digest, a, b), _RULE))
+
+
+def _accuracy(flips: AccuracyComparison) -> str:
+    """Return a clause: `on 372 pictures it is right on 90 % instead of 91 % (…)`."""
+    before, after = (
+        (flips.both_right + len(only)) / flips.count
+        for only in (flips.only_a_right, flips.only_b_right)
+    )
+    difference = flips.difference
+    return (
+        f"on {flips.count} pictures it is right on {percent(after)} % instead of "
+        f"{percent(before)} % (difference {points(difference.estimate)} points, 95 % interval "
+        f"{points(difference.low)} to {points(difference.high)})"
+    )
 
 
 _RULE = (
@@ -212,6 +227,15 @@ def _speed(digest: Digest, comparison: Comparison, a: ContestantResult, b: Conte
         f"{said}: it {word} {significant(ratio.estimate)} times as "
         f"{'long' if slower else 'fast'} (95 % interval {span(ratio)})"
     )
+
+
+def _slowing(digest: Digest, say: Say) -> Iterator[str]:
+    for who, figures in digest.figures.items():
+        if figures.sustained is not None:
+            yield (
+                f"{say(who)} takes {significant(figures.sustained.ratio)} times as long at the end "
+                "as in its first 10 seconds."
+            )
 
 
 def _costs(digest: Digest, a: ContestantResult, b: ContestantResult) -> str:

@@ -33,10 +33,18 @@ _SCENARIOS = {
     "sustained": "without a pause for minutes, one contestant after the other",
 }
 
+_SWITCHES = {"backend": "--backend", "delegate": "--delegate", "xnnpack": "--no-xnnpack"}
+"""Option of the runners → what sets it on the command line."""
+_DEFAULTS = ("", "auto", "1")
+_SAID_ELSEWHERE = ("cores", "load_1min", "measured")
+"""Facts of the machine that are in the list already."""
+
 
 def machine(digest: Digest) -> Markup:
     """Return what is known of the device."""
-    facts = [*_system_facts(digest.result), *_flat(digest.result.system.machine)]
+    machine = digest.result.system.machine
+    others = {key: value for key, value in machine.items() if key not in _SAID_ELSEWHERE}
+    facts = [*_system_facts(digest.result), *_flat(others)]
     return section(
         f"{digest.key}machine",
         "Machine",
@@ -99,19 +107,25 @@ def repeat(result: Result) -> tuple[str, str]:
     missing = [f"contestants that another runner ran: {', '.join(others)}"] if others else []
     if result.accuracy is None and not isinstance(plan.frames, SyntheticFrames):
         missing.append("the folder of the pictures (--data)")
-    if any(one.contestant.options for one in result.contestants):
-        missing.append("options of the runners: " + _options(result))
+    options, unknown = _options(result)
+    words += options
+    if unknown:
+        missing.append(f"options of the runners: {', '.join(unknown)}")
     said = f"Not in the command: {'; '.join(missing)}." if missing else ""
     return shlex.join(words), said
 
 
-def _options(result: Result) -> str:
-    options = {
-        f"{key}={value}"
-        for one in result.contestants
-        for key, value in one.contestant.options.items()
-    }
-    return ", ".join(sorted(options))
+def _options(result: Result) -> tuple[list[str], list[str]]:
+    """Return what to say on the command line, and which options cannot be said there."""
+    given = sorted({item for one in result.contestants for item in one.contestant.options.items()})
+    words: list[str] = []
+    unknown = []
+    for key, value in given:
+        if len([other for other, _ in given if other == key]) > 1 or key not in _SWITCHES:
+            unknown.append(f"{key}={value}")
+        elif value not in _DEFAULTS:
+            words += [_SWITCHES[key]] if key == "xnnpack" else [_SWITCHES[key], value]
+    return words, unknown
 
 
 def _paragraphs(result: Result) -> Iterator[str]:
@@ -159,6 +173,8 @@ def _flat(facts: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, object
         label = f"{prefix}{key.replace('_', ' ')}"
         if isinstance(value, dict):
             yield from _flat(value, f"{label}: ")
+        elif key.endswith("_bytes") and isinstance(value, int):
+            yield label.removesuffix(" bytes"), size_text(value)
         elif isinstance(value, list):
             yield label, escape(", ".join(map(str, value)))
         elif value not in (None, ""):

@@ -145,22 +145,19 @@ def _drawings(digest: Digest, numbers: dict[str, int]) -> Iterator[Markup]:
             bins = [(one.score, one.accuracy, one.count) for one in figures.reliability]
             curves.append(plots.Reliability(who, numbers[who], bins))
     if points:
+        names = [(point.name, point.colour) for point in points]
         yield drawing(
             plots.plot_pareto(points, key=digest.key),
+            legend(names) if len(points) > plots.MOST_LABELS else NOTHING,
             "Accuracy against latency. Up and to the left is better; the dashed line joins those "
             "that none beats in both. Strokes: 95 % intervals.",
         )
     if curves:
         yield drawing(
             plots.plot_reliability(curves, key=digest.key),
-            joined(
-                [
-                    legend((curve.name, curve.colour) for curve in curves),
-                    Markup("<br>"),
-                    "What scores are worth: below the dashed line a model is surer than it is "
-                    "right. Larger dots are more pictures.",
-                ]
-            ),
+            legend((curve.name, curve.colour) for curve in curves),
+            "What scores are worth: below the dashed line a model is surer than it is right. "
+            "Larger dots are more pictures.",
         )
 
 

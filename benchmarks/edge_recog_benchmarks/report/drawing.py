@@ -55,13 +55,13 @@ _SETTINGS: dict[str, Any] = {
     "ytick.major.size": 0,
     "ytick.minor.size": 0,
 }
-_NAME = "@name{}@"
+_LEGEND_LENGTH = 16
 _CLEANING = [
     (re.compile(pattern, re.DOTALL), replacement)
     for pattern, replacement in (
         (r"<metadata>.*?</metadata>|<!--.*?-->|<defs>\s*<style.*?</defs>", ""),
         # Identifiers that nothing refers to, and that recur in the page's other drawings.
-        (r' id="[a-zA-Z0-9]+_\d+"', ""),
+        (r' id="[a-zA-Z0-9.]+_\d+"', ""),
         # Fonts are the page's; one size for all.
         (r"font: 700[^;\"]*", "font-weight: 600"),
         (r"font-size:[^;\"]*; font-family:[^;\"]*; ", ""),
@@ -144,14 +144,18 @@ class Sheet:
             side = {"ha": "right" if left else "left", "color": colour, "weight": "bold"}
             self.text(x + (-9 if left else 9), y, self._mark(name, 30), **side)
 
-    def swatch(self, x: float, y: float, colour: str) -> None:
-        """Draw a small square, for a legend."""
-        box = (x / self.width, y / self.height, 10 / self.width, 10 / self.height)
-        axes = self._figure.add_axes(box)
-        axes.set_axis_off()
-        axes.barh(0, 1, height=1, color=colour)
-        axes.set_xlim(0, 1)
-        axes.set_ylim(-0.5, 0.5)
+    def legend(self, entries: Sequence[tuple[str, str]]) -> None:
+        """Write names along the upper edge, each behind a square of its colour."""
+        x = 12.0
+        for name, colour in entries:
+            box = (x / self.width, 1 - 20 / self.height, 10 / self.width, 10 / self.height)
+            square = self._figure.add_axes(box)
+            square.set_axis_off()
+            square.barh(0, 1, height=1, color=colour)
+            square.set_xlim(0, 1)
+            square.set_ylim(-0.5, 0.5)
+            self.text(x + 15, self.height - 19, self._mark(name, _LEGEND_LENGTH))
+            x += 32 + 6.4 * min(len(name), _LEGEND_LENGTH)
 
     def svg(self, title: str, description: str) -> Markup:
         """Return the drawing, named and described for those who cannot see it."""
@@ -164,8 +168,7 @@ class Sheet:
             body = pattern.sub(replacement, body)
         for colour, variable in _VARIABLES.items():
             body = body.replace(colour, f"var(--{variable})")
-        for index, name in enumerate(self._names):
-            body = body.replace(_NAME.format(index), escape(name))
+        body = re.sub(r"@name(\d+)@", lambda mark: escape(self._names[int(mark[1])]), body)
         return tag(
             "svg",
             tag("title", title),
@@ -177,7 +180,7 @@ class Sheet:
 
     def _mark(self, name: str, length: int) -> str:
         self._names.append(shortened(name, length))
-        return _NAME.format(len(self._names) - 1)
+        return f"@name{len(self._names) - 1}@"
 
 
 def logarithmic(axes: Axes, *, vertical: bool = False) -> None:

@@ -9,7 +9,15 @@ from edge_recog_benchmarks.figures import END_TO_END
 from edge_recog_benchmarks.report.answer import answer
 from edge_recog_benchmarks.report.conditions import repeat
 from edge_recog_benchmarks.report.digest import digest
-from edge_recog_benchmarks.report.texts import DASH, megabytes, percent, significant, span, times
+from edge_recog_benchmarks.report.texts import (
+    DASH,
+    megabytes,
+    percent,
+    sentence,
+    significant,
+    span,
+    times,
+)
 from edge_recog_benchmarks.statistics import Interval
 
 if TYPE_CHECKING:
@@ -106,7 +114,7 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[st
 
 def _finding(finding: Finding) -> str:
     about = f"{plain_text(finding.contestant)}: " if finding.contestant else ""
-    reason, advice = plain_text(finding.reason), plain_text(finding.advice)
+    reason, advice = plain_text(finding.reason), plain_text(sentence(finding.advice))
     return f"- **{finding.severity}** ({plain_text(finding.kind)}): {about}{reason}. {advice}"
 
 

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff\u202a-\u202e\u2066-\u2069]"
+)
+"""What no text has, or what turns the text behind it around."""
 
 
 SERIES = 12
@@ -115,11 +118,12 @@ def table(
     )
 
 
-def drawing(picture: Markup, caption: object, *, wide: bool = False) -> Markup:
+def drawing(picture: Markup, *caption: str, wide: bool = False) -> Markup:
     """Return a drawing with its caption; a wide one scrolls by itself where there is no room."""
     if wide:
         picture = tag("div", picture, class_="scroll", tabindex="0")
-    return tag("figure", picture, tag("figcaption", caption), class_="drawing")
+    lines = (tag("div", line) for line in caption if line)
+    return tag("figure", picture, tag("figcaption", *lines), class_="drawing")
 
 
 def keyed(text: str, index: int) -> Markup:

@@ -9,7 +9,7 @@ import numpy as np
 
 from edge_recog_benchmarks.figures import END_TO_END
 from edge_recog_benchmarks.report import plots
-from edge_recog_benchmarks.report.markup import NOTHING, Markup, drawing, joined, legend, section
+from edge_recog_benchmarks.report.markup import NOTHING, Markup, drawing, legend, section
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +41,8 @@ def timeline(digest: Digest) -> Markup:
         "Over time",
         drawing(
             plots.plot_timeline(tracks, climate, key=digest.key),
-            joined([legend((track.name, track.colour) for track in tracks), Markup("<br>"), said]),
+            legend((track.name, track.colour) for track in tracks),
+            said,
             wide=True,
         ),
     )

@@ -15,7 +15,7 @@ from edge_recog_benchmarks.report.markup import NOTHING, Markup, joined, name, s
 from edge_recog_benchmarks.report.operators import operators
 from edge_recog_benchmarks.report.over_time import timeline
 from edge_recog_benchmarks.report.published import published
-from edge_recog_benchmarks.report.texts import DASH, points, span, times
+from edge_recog_benchmarks.report.texts import DASH, points, sentence, span, times
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,7 +111,7 @@ def _finding(finding: Finding) -> Markup:
     return tag(
         "div",
         tag("p", tag("strong", f"{kind.capitalize()}: "), about, f"{finding.reason}."),
-        tag("p", finding.advice),
+        tag("p", sentence(finding.advice)),
         class_=f"finding {kind}",
     )
 

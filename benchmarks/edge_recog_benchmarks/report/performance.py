@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from edge_recog_benchmarks.report.digest import Digest
     from edge_recog_benchmarks.results import ContestantResult
 
+_MOST_WITH_STAGES = 3
+"""With more rows in the comparison its stages are folded away."""
+
 
 def glance(digest: Digest) -> Markup:
     """Return a table with a row for each contestant; columns that nobody fills are left out."""
@@ -95,23 +98,31 @@ def comparison(digest: Digest) -> Markup:
     """Return how each contestant compares to the first one."""
     if not digest.rows:
         return NOTHING
+    folded = len(digest.rows) > _MOST_WITH_STAGES
     rows: list[list[object]] = []
+    detailed: list[list[object]] = []
     for row in digest.rows:
-        rows.append([name(row.other), *_compared(row.headline)])
-        for stage, one in row.stages.items():
-            if stage != END_TO_END:
-                rows.append([tag("span", stage, class_="faint stage"), *_compared(one)])
+        head = [name(row.other), *_compared(row.headline)]
+        rows.append(head)
+        detailed.append(head)
+        detailed += [
+            [tag("span", stage, class_="faint stage"), *_compared(one)]
+            for stage, one in row.stages.items()
+            if stage != END_TO_END
+        ]
     metric = "pictures a second" if digest.rows[0].headline.metric == "throughput" else "median"
-    reference = name(digest.rows[0].reference)
+    columns = ["", f"{metric}, ratio", "95 % interval", "verdict", ""]
+    caption = joined(["Each in relation to ", name(digest.rows[0].reference), "."])
+    shown = table(columns, rows if folded else detailed, caption=caption, numbers=(1, 2))
+    stages = NOTHING
+    if folded and len(detailed) > len(rows):
+        stages = table(columns, detailed, caption=caption, numbers=(1, 2))
+        stages = tag("details", tag("summary", "Stage by stage"), stages)
     return section(
         f"{digest.key}comparison",
         "Comparison",
-        table(
-            ["", f"{metric}, ratio", "95 % interval", "verdict", ""],
-            rows,
-            caption=joined(["Each in relation to ", reference, ", as a whole and stage by stage."]),
-            numbers=(1, 2),
-        ),
+        shown,
+        stages,
         tag("ul", *(tag("li", note) for note in digest.notes)) if digest.notes else NOTHING,
     )
 

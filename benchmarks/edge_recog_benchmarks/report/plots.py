@@ -35,8 +35,12 @@ _WIDE = 900
 _TAIL = 2.0
 """What takes longer than this many times the slowest p99 is counted, not drawn."""
 _BINS = 90
+MOST_LABELS = 5
+"""Names beside points; more would hide each other, and need a legend."""
 _MOST_POINTS = 400
 """Of one line over time; more are merged."""
+STAGES = ("decode", "preprocess", "invoke", "postprocess", "rest")
+"""Each has its colour in every report; others follow."""
 _DASHED = (0, (4, 3))
 
 
@@ -143,40 +147,39 @@ def plot_distributions(rows: Sequence[Distribution], *, key: str = "") -> Markup
 
 def plot_stages(rows: Sequence[Stack], *, key: str = "") -> Markup:
     """Draw each contestant's mean time as a bar of stages."""
-    stages = list(dict.fromkeys(key for row in rows for key in row.stages_ms))
+    found = dict.fromkeys(one for row in rows for one in row.stages_ms)
+    known = [*STAGES, *(one for one in found if one not in STAGES)]
+    colours = {one: stage(index) for index, one in enumerate(known)}
     with Sheet(f"{key}stages", _WIDTH, 44 * len(rows) + 76) as sheet:
         axes = sheet.axes(left=12, right=16, bottom=40, top=32)
         for index, row in enumerate(rows):
             left = 0.0
-            for key, value in row.stages_ms.items():
-                colour = stage(stages.index(key))
-                axes.barh(-index, value, left=left, height=0.36, color=colour)
+            for one, value in row.stages_ms.items():
+                axes.barh(-index, value, left=left, height=0.36, color=colours[one])
                 left += value
             sheet.name(axes, row.name, 0.28 - index, length=46)
             right = axes.get_yaxis_transform()
-            axes.text(
-                1, 0.28 - index, f"{significant(left)} ms", transform=right, ha="right", color=FAINT
-            )
+            total = f"{significant(left)} ms"
+            axes.text(1, 0.28 - index, total, transform=right, ha="right", color=FAINT)
         axes.set_xlim(0, 1.04 * max(sum(row.stages_ms.values()) for row in rows))
         axes.set_ylim(0.72 - len(rows), 0.64)
         axes.set_yticks([])
         axes.grid(axis="x")
         axes.set_xlabel("ms, mean")
-        x = 12.0
-        for index, key in enumerate(stages):
-            sheet.swatch(x, sheet.height - 20, stage(index))
-            sheet.text(x + 15, sheet.height - 19, key)
-            x += 32 + 6.4 * len(key)
+        sheet.legend([(one, colours[one]) for one in known if one in found])
         said = "; ".join(
             f"{row.name}: "
-            + ", ".join(f"{key} {significant(value)} ms" for key, value in row.stages_ms.items())
+            + ", ".join(f"{one} {significant(value)} ms" for one, value in row.stages_ms.items())
             for row in rows
         )
         return sheet.svg("Mean time of each stage", said)
 
 
 def plot_pareto(points: Sequence[Point], *, key: str = "") -> Markup:
-    """Draw accuracy over latency, and join the points that none beats in both."""
+    """Draw accuracy over latency, and join the points that none beats in both.
+
+    Up to `MOST_LABELS` are named.
+    """
     latencies = [point.latency_ms for point in points]
     low, high = (
         100 * pick(point.accuracy[end] for point in points) for pick, end in ((min, 1), (max, 2))
@@ -201,13 +204,14 @@ def plot_pareto(points: Sequence[Point], *, key: str = "") -> Markup:
             axes.plot(point.latency_ms, estimate, "o", color=colour, markersize=7)
         axes.set_xlabel("ms, median end to end")
         sheet.text(4, sheet.height - 14, "% right")
-        sheet.labels(
-            axes,
-            [
-                (point.name, point.latency_ms, 100 * point.accuracy[0], series(point.colour))
-                for point in points
-            ],
-        )
+        if len(points) <= MOST_LABELS:
+            sheet.labels(
+                axes,
+                [
+                    (point.name, point.latency_ms, 100 * point.accuracy[0], series(point.colour))
+                    for point in points
+                ],
+            )
         said = "; ".join(
             f"{point.name}: {100 * point.accuracy[0]:.1f} % in {significant(point.latency_ms)} ms"
             for point in points

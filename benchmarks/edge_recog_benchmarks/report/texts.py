@@ -49,8 +49,15 @@ def percent(share: float) -> str:
 
 
 def points(difference: float) -> str:
-    """Return a difference of shares in percentage points, with its sign."""
-    return f"{100 * difference:+.1f}".replace("-", MINUS)
+    """Return a difference of shares in percentage points, with its sign; none before zero."""
+    text = f"{100 * difference:+.1f}"
+    return "0.0" if float(text) == 0 else text.replace("-", MINUS)
+
+
+def sentence(text: str) -> str:
+    """Return it with a capital at its start and a full stop at its end."""
+    text = text.strip()
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}"
 
 
 def cell(interval: Interval | float | None, *, scale: float = 1.0) -> str | Markup:

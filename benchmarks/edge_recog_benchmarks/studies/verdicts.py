@@ -28,8 +28,8 @@ from edge_recog import EdgeRecogError
 from edge_recog_benchmarks.arguments import add_out, count, give_up, write_result
 from edge_recog_benchmarks.comparison import compare
 from edge_recog_benchmarks.device.events import Burst, ModelFacts
+from edge_recog_benchmarks.device.machine import machine_facts
 from edge_recog_benchmarks.device.plan import Contestant
-from edge_recog_benchmarks.machine import machine_facts
 from edge_recog_benchmarks.ratios import log_ratios
 from edge_recog_benchmarks.results import ContestantResult
 from edge_recog_benchmarks.statistics import bootstrap_mean, wilson

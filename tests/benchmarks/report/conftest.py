@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 import pytest
-from edge_recog_benchmarks.device.events import Answer, Profiled, SystemSample
+from edge_recog_benchmarks.device.events import Answer, Failed, Profiled, SystemSample
 from edge_recog_benchmarks.device.profile import OperatorTime, Profile
 from edge_recog_benchmarks.results import AccuracyData, ContestantResult, Finding, LabelledPicture
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from edge_recog_benchmarks.results import Result
@@ -25,10 +26,122 @@ CONTESTANTS = {
 GENERATIONS, TURNS = 10, 10
 
 
+class Outline(HTMLParser):
+    """What a page consists of; complains about an element that is not closed, or not opened."""
+
+    VOID = frozenset({"meta", "link", "img", "br", "wbr"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert not self._open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture
+def outline() -> type[Outline]:
+    """Return what reads a page."""
+    return Outline
+
+
+@pytest.fixture
+def hostile_name() -> str:
+    """Return a name that is markup, mathematics, a command, writes backwards and is long."""
+    return (
+        "=<script>alert(1)</script>\"'&amp;$x^2$ `rm` | \u202e\u0645\u0631\u062d\u0628\u0627 \x07"
+        "@name0@ ](javascript:alert(2))\n" + "long" * 40
+    )
+
+
 @pytest.fixture
 def realistic(make_result: Callable[..., Result], shared_data: Path) -> Result:
     """Return two models on a Raspberry Pi 5 that labelled photographs of clothing."""
     return _realistic(make_result, shared_data / "clothing_small" / "test")
+
+
+@pytest.fixture
+def two(make_result: Callable[..., Result]) -> Result:
+    """Return a float model and an INT8 one that is twice as fast, measured five times."""
+    slow, fast = ([[[ms, ms + 0.1, ms + 0.2]] * 4] * 5 for ms in (20.0, 10.0))
+    return make_result({"net-float": slow, "net-int8": fast})
+
+
+@pytest.fixture
+def throttled() -> Finding:
+    """Return a reason not to believe a run."""
+    return Finding(
+        severity="invalid",
+        kind="throttled",
+        reason="the machine was throttled in 12 of 94 samples",
+        advice="Cool it, and measure again.",
+    )
+
+
+@pytest.fixture
+def failing() -> Callable[..., Result]:
+    """Return what makes a contestant of a result fail."""
+    return _failing
+
+
+@pytest.fixture
+def labelled() -> Callable[..., Result]:
+    """Return what gives the contestants of a result answers: for each, which ones are right."""
+    return _labelled_result
+
+
+def _failing(result: Result, name: str, reason: str = "it ran out of memory") -> Result:
+    failed = Failed(contestant=name, generation=0, reason=reason)
+    parts = [
+        msgspec.structs.replace(one, bursts=(), failed=failed) if one.name == name else one
+        for one in result.contestants
+    ]
+    return msgspec.structs.replace(result, contestants=tuple(parts))
+
+
+def _labelled_result(
+    result: Result, right: Sequence[Iterable[bool]], folder: str = "/nowhere"
+) -> Result:
+    """Return the result with pictures of label 0 of three; a wrong answer is label 1."""
+    answers = [
+        tuple(
+            Answer(picture=index, top=(0, 1, 2) if good else (1, 0, 2), scores=(0.8, 0.1, 0.1))
+            for index, good in enumerate(one)
+        )
+        for one in right
+    ]
+    pictures = tuple(
+        LabelledPicture(id=f"cat/{index}.png", labels=(0,)) for index in range(len(answers[0]))
+    )
+    data = AccuracyData(
+        name="animals",
+        folder=folder,
+        fingerprint=f"sha256:{64 * '1'}",
+        labels=("cat", "dog", "hen"),
+        task="single-label",
+        pictures=pictures,
+    )
+    parts = [
+        msgspec.structs.replace(one, answers=given)
+        for one, given in zip(result.contestants, answers, strict=True)
+    ]
+    return msgspec.structs.replace(result, accuracy=data, contestants=tuple(parts))
 
 
 def _realistic(make_result: Callable[..., Result], folder: Path) -> Result:

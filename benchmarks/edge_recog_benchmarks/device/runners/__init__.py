@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 RUNNERS = {
     "classifier": "edge_recog_benchmarks.device.runners.classifier:ClassifierRunner",
     "bare": "edge_recog_benchmarks.device.runners.bare:BareRunner",
+    "slowed": "edge_recog_benchmarks.device.runners.slowed:SlowedRunner",
     "naive": "edge_recog_benchmarks.device.runners.naive:NaiveRunner",
     "mediapipe": "edge_recog_benchmarks.device.runners.mediapipe_tasks:MediaPipeRunner",
     "openvino": "edge_recog_benchmarks.device.runners.openvino_runtime:OpenVinoRunner",
