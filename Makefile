@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Tools must find .venv, not an environment that happens to be active.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: help demo test check lint format fuzz bench-overhead clean
+.PHONY: help demo test check lint format fuzz bench-peers clean
 
 help: ## this list
 	@awk -F ':[^#]*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -42,8 +42,8 @@ MODELS ?= $(wildcard runs/demo ../shared/data)
 fuzz: $(READY) ## open and inspect COUNT broken model files, in processes that may crash (minutes)
 	$(BIN)/python tests/fuzz/run_fuzz.py --count $(COUNT) --models $(MODELS) --call edge_recog.inspection:inspect_file --as path
 
-bench-overhead: $(READY) ## what the classifier adds to the bare work, MediaPipe beside it
-	@tools/bench_overhead.sh
+bench-peers: $(READY) ## our classifier beside MediaPipe, OpenVINO, ONNX Runtime, ncnn (minutes, 2.5 GB)
+	@tools/bench_peers.sh
 
 clean: ## remove the environment, caches and build output (not runs/)
 	rm -rf .venv .uv uv.lock dist build .coverage .coverage.* htmlcov

@@ -271,7 +271,11 @@ def _notes(
 
 
 def _invalid(result: Result) -> str:
-    return "; ".join(one.reason for one in result.findings if one.severity == "invalid")
+    return "; ".join(
+        f"{one.contestant}: {one.reason}" if one.contestant else one.reason
+        for one in result.findings
+        if one.severity == "invalid"
+    )
 
 
 _CONDITIONS = ("board", "processor", "cores", "governor", "scenario", "frames")

@@ -69,6 +69,4 @@ def check_gates(
                 )
             )
     bad = {"failed", "undecided"} if strict else {"failed"}
-    return GateOutcome(
-        tuple(judgements), passed=not any(one.outcome in bad for one in judgements)
-    )
+    return GateOutcome(tuple(judgements), passed=not any(one.outcome in bad for one in judgements))

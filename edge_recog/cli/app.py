@@ -21,7 +21,11 @@ VERBS = {
     "verify": "edge_recog.cli.verify:app",
     "adopt": "edge_recog.cli.adopt:app",
 }
-SISTER_VERBS = {"build": "edge-recog-converter", "demo": "edge-recog-converter"}
+SISTER_VERBS = {
+    "bench": "edge-recog-benchmarks",
+    "build": "edge-recog-converter",
+    "demo": "edge-recog-converter",
+}
 """Verbs that other distributions bring."""
 
 

@@ -285,7 +285,7 @@ def main() -> None:
         sys.stdout.buffer.write(msgspec.json.encode(event) + b"\n")
         sys.stdout.buffer.flush()
 
-    with tempfile.TemporaryDirectory(prefix="edge-recog-bench.") as cache:
+    with tempfile.TemporaryDirectory(prefix="edge-recog-cache.") as cache:
         Conductor(
             plan,
             emit=emit,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_recog_benchmarks.figures import END_TO_END
+from edge_recog_benchmarks.flips import THRESHOLD
 from edge_recog_benchmarks.report import plots
 from edge_recog_benchmarks.report.markup import (
     NOTHING,
@@ -12,6 +13,7 @@ from edge_recog_benchmarks.report.markup import (
     drawing,
     escape,
     joined,
+    key,
     keyed,
     legend,
     name,
@@ -23,7 +25,7 @@ from edge_recog_benchmarks.report.texts import DASH, percent
 from edge_recog_benchmarks.report.thumbnails import thumbnail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from edge_recog_benchmarks.device.events import Answer
     from edge_recog_benchmarks.report.digest import Digest
@@ -79,7 +81,7 @@ def flips(digest: Digest) -> Markup:
             if not pictures:
                 parts.append(tag("p", "None.", class_="faint"))
                 continue
-            parts.append(_gallery(data, reference, other, pictures[:most]))
+            parts.append(_gallery(digest, data, (reference, other), pictures[:most]))
             if len(pictures) > most:
                 left = f"{len(pictures) - most} more are not shown; the surest errors come first."
                 parts.append(tag("p", left, class_="faint"))
@@ -171,33 +173,45 @@ def _unreadable(digest: Digest, data: AccuracyData) -> Iterator[Markup]:
 
 
 def _gallery(
+    digest: Digest,
     data: AccuracyData,
-    reference: ContestantResult,
-    other: ContestantResult,
-    pictures: tuple[int, ...],
+    pair: tuple[ContestantResult, ContestantResult],
+    pictures: Sequence[int],
 ) -> Markup:
-    said = [{one.picture: one for one in who.answers} for who in (reference, other)]
-    return tag(
-        "div",
-        *(_flip(data, picture, [answers[picture] for answers in said]) for picture in pictures),
-        class_="flips",
-    )
+    """Return pictures with their label and, in the colours of the two, what they say."""
+    colours = [digest.result.contestants.index(one) for one in pair]
+    answers = [{answer.picture: answer for answer in one.answers} for one in pair]
+    figures = []
+    for picture in pictures:
+        known = data.pictures[picture]
+        truth = ", ".join(data.labels[label] for label in known.labels) or "no label"
+        lines = [tag("strong", name(truth))]
+        for colour, one in zip(colours, answers, strict=True):
+            lines.append(joined([key(colour), _said(data, one[picture])]))
+        caption = tag("figcaption", joined(lines, Markup("<br>")))
+        figures.append(
+            tag("figure", _picture(data.folder, known.id, truth), caption, class_="flip")
+        )
+    return tag("div", *figures, class_="flips")
 
 
-def _flip(data: AccuracyData, picture: int, answers: list[Answer]) -> Markup:
-    known = data.pictures[picture]
-    truth = ", ".join(data.labels[label] for label in known.labels) or "no label"
-    source = thumbnail(data.folder, known.id)
+def _picture(folder: str, picture: str, truth: str) -> Markup:
+    source = thumbnail(folder, picture)
     if source is None:
-        image = tag("div", "picture not at hand", class_="gone")
+        return tag("div", "picture not at hand", class_="gone")
+    alt = escape(f"{picture}, labelled {truth}")
+    return Markup(f'<img src="{escape(source)}" alt="{alt}" title="{escape(picture)}">')
+
+
+def _said(data: AccuracyData, answer: Answer) -> Markup:
+    """Return the best label and its score; where several may apply, all that are said to."""
+    best = list(zip(answer.top, answer.scores, strict=True))
+    if data.task == "multi-label":
+        best = [(label, score) for label, score in best if score >= THRESHOLD]
     else:
-        alt, where = escape(f"{known.id}, labelled {truth}"), escape(source)
-        image = Markup(f'<img src="{where}" alt="{alt}" title="{escape(known.id)}">')
-    lines = [tag("strong", name(truth))]
-    for answer in answers:
-        best = data.labels[answer.top[0]]
-        lines.append(joined([name(best), f" {100 * answer.scores[0]:.0f} %"]))
-    return tag("figure", image, tag("figcaption", joined(lines, Markup("<br>"))), class_="flip")
+        best = best[:1]
+    said = [joined([name(data.labels[label]), f" {100 * score:.0f} %"]) for label, score in best]
+    return joined(said, ", ") if said else escape("nothing")
 
 
 def _confusions(digest: Digest) -> Iterator[Markup]:

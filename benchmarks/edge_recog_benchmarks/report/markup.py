@@ -126,10 +126,15 @@ def drawing(picture: Markup, *caption: str, wide: bool = False) -> Markup:
     return tag("figure", picture, tag("figcaption", *lines), class_="drawing")
 
 
+def key(index: int) -> Markup:
+    """Return a square of a contestant's colour; nothing that follows is broken off it."""
+    colour = f"background: var(--c{index % SERIES})"
+    return joined([tag("span", class_="key", style=colour), "\N{WORD JOINER}"])
+
+
 def keyed(text: str, index: int) -> Markup:
     """Return a contestant's name behind a square of its colour."""
-    colour = f"background: var(--c{index % SERIES})"
-    return joined([tag("span", class_="key", style=colour), "\N{WORD JOINER}", name(text)])
+    return joined([key(index), name(text)])
 
 
 def legend(contestants: Iterable[tuple[str, int]]) -> Markup:

@@ -88,6 +88,18 @@ def test_pictures_that_change_sides_are_shown_up_to_a_number(
     assert "6 more are not shown" in seen.text
 
 
+def test_where_several_labels_apply_all_that_are_said_are_shown(
+    two: Result, labelled: MakeResult, outline: Any
+) -> None:
+    result = labelled(two, [[True], [False]])
+    assert result.accuracy is not None
+    first, second = result.contestants
+    both = replace(second.answers[0], scores=(0.9, 0.7, 0.1))
+    data = replace(result.accuracy, task="multi-label")
+    result = replace(result, accuracy=data, contestants=(first, replace(second, answers=(both,))))
+    assert "dog 90 %, cat 70 %" in outline(page([result])).text
+
+
 def test_pictures_that_are_gone_are_said_to_be(
     two: Result, outline: Any, labelled: MakeResult
 ) -> None:
