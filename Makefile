@@ -14,10 +14,10 @@ unexport PYTHONDONTWRITEBYTECODE
 # Tools must find .venv, not an environment that happens to be active.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: help demo test check lint format fuzz bench-peers clean
+.PHONY: help demo test check lint format fuzz bench-loadgen bench-peers clean
 
 help: ## this list
-	@awk -F ':[^#]*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: $(READY) ## from pictures to a verified model, and what to try next
 	@$(BIN)/edge-recog demo
@@ -44,6 +44,9 @@ fuzz: $(READY) ## open and inspect COUNT broken model files, in processes that m
 
 bench-peers: $(READY) ## our classifier beside MediaPipe, OpenVINO, ONNX Runtime, ncnn (minutes, 2.5 GB)
 	@tools/bench_peers.sh
+
+bench-loadgen: $(READY) ## our single-stream figure beside MLPerf's LoadGen (minutes)
+	@tools/bench_loadgen.sh
 
 clean: ## remove the environment, caches and build output (not runs/)
 	rm -rf .venv .uv uv.lock dist build .coverage .coverage.* htmlcov
