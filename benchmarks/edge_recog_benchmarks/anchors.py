@@ -212,7 +212,9 @@ def _is_network(anchor: Anchor, network: Network) -> bool:
 
 
 def _is_board(anchor: Anchor, board: str, machine: str) -> bool:
-    return fnmatch.fnmatchcase(board, anchor.board) and anchor.machine in ("", machine)
+    # A device without a pattern is never the one at hand: not even where that has no name.
+    known = bool(anchor.board) and fnmatch.fnmatchcase(board, anchor.board)
+    return known and anchor.machine in ("", machine)
 
 
 def _two_digits(value: float) -> str:

@@ -16,8 +16,8 @@ What is compared is the 90th percentile from end to end, in both of the forms th
 
 And they are compared twice: in the same queries, with our clock around each answer inside LoadGen's
 process, where only clock and arithmetic can differ; and between the blocks, where the harnesses
-differ in all but the runner, and the machine's noise counts. LoadGen's own work for each query takes
-a microsecond or two, and some of the caches: of a model that answers in 0.1 ms that shows.
+differ in all but the runner, and the machine's noise counts. LoadGen's own work for each query
+takes a microsecond or two, and some of the caches: of a model that answers in 0.1 ms that shows.
 
 In performance mode both get one picture, over and over. LoadGen draws pictures at random, with
 replacement, and the conductor takes them in turn: of eight camera frames that alone made LoadGen's
@@ -62,7 +62,7 @@ from edge_recog_benchmarks.loadgen_referee import (
 )
 from edge_recog_benchmarks.measuring import measure
 from edge_recog_benchmarks.planning import Wish, prepare
-from edge_recog_benchmarks.statistics import exponential, least_samples, mean_interval
+from edge_recog_benchmarks.statistics import least_samples, mean_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,7 +84,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="+", type=Path, help="model files")
     parser.add_argument("--data", type=Path, help="folder of pictures; a test card otherwise")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="of each block (default 0.5)")
+    parser.add_argument(
+        "--seconds", type=float, default=SECONDS, help="of each block (default 0.5)"
+    )
     parser.add_argument("--blocks", type=count, default=BLOCKS, help="of each (default 31)")
     parser.add_argument("--threads", type=count, default=1)
     parser.add_argument(
@@ -152,8 +154,8 @@ def compare(wish: Wish, referee: Referee, *, blocks: int) -> dict[str, Any]:
             form: {"loadgen": _median(theirs, form), "conductor": _median(ours, form)}
             for form in FORMS
         },
-        "loadgen to conductor": {form: _ratio(theirs, ours, form) for form in FORMS},
-        "loadgen to own clock": {form: _ratio(theirs, own_clock, form) for form in FORMS},
+        "loadgen to conductor": {form: ratio_of_pairs(theirs, ours, form) for form in FORMS},
+        "loadgen to own clock": {form: ratio_of_pairs(theirs, own_clock, form) for form in FORMS},
         "accuracy": {"same": same, "pictures": pictures},
     }
 
@@ -188,7 +190,7 @@ def _median(blocks: Sequence[Latencies], form: str) -> float:
     return float(standard.median(getattr(block, form) for block in blocks))
 
 
-def _ratio(
+def ratio_of_pairs(
     theirs: Sequence[Latencies], ours: Sequence[Latencies], form: str
 ) -> dict[str, float | None]:
     """Return the median of the pairs' ratios, and the 95 % interval of their geometric mean."""
@@ -196,11 +198,14 @@ def _ratio(
         math.log(getattr(one, form) / getattr(other, form))
         for one, other in zip(theirs, ours, strict=True)
     ]
-    mean = mean_interval(logarithms).map(exponential)
-    told = {"median": math.exp(standard.median(logarithms)), "low": mean.low, "high": mean.high}
-    # A single pair has no interval, and JSON no infinity.
+    mean = mean_interval(logarithms)
+    median = round(math.exp(standard.median(logarithms)), 4)
+    if not mean.bounded:  # A single pair.
+        return {"median": median, "low": None, "high": None}
     return {
-        name: round(value, 4) if math.isfinite(value) else None for name, value in told.items()
+        "median": median,
+        "low": round(math.exp(mean.low), 4),
+        "high": round(math.exp(mean.high), 4),
     }
 
 

@@ -197,3 +197,9 @@ def test_a_damaged_file_is_refused(old: str, new: str) -> None:
     assert old in text
     with pytest.raises(ValueError, match=r"."):
         decode_anchors(text.replace(old, new, 1).encode())
+
+
+def test_a_machine_without_a_name_has_no_published_figures() -> None:
+    model = "efficientnet-lite0-float"
+    assert find_anchors("", model, FLOAT, threads=1, machine="x86_64") == ()
+    assert {one.device for one in find_elsewhere("", model, FLOAT)} >= {"Pixel 4"}

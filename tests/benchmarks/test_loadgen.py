@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from edge_recog_benchmarks.environments import site_packages
-from edge_recog_benchmarks.loadgen import REQUIREMENTS, compare, lines, main
+from edge_recog_benchmarks.loadgen import REQUIREMENTS, compare, lines, main, ratio_of_pairs
 from edge_recog_benchmarks.loadgen_referee import (
     Latencies,
     LoadGenError,
@@ -148,6 +148,19 @@ def test_a_damaged_accuracy_log_is_refused(log: str) -> None:
         read_answers(log)
 
 
+def test_the_ratio_is_that_of_pairs() -> None:
+    theirs = [Latencies(100, value, value) for value in (1.0, 2.2, 3.0)]
+    ours = [Latencies(100, value, value) for value in (1.0, 2.0, 1.0)]
+    ratio = ratio_of_pairs(theirs, ours, "plain")
+    assert ratio["median"] == 1.1
+    assert ratio["low"] < 3.3 ** (1 / 3) < ratio["high"]
+    assert ratio_of_pairs(theirs[:1], ours[:1], "plain") == {
+        "median": 1.0,
+        "low": None,
+        "high": None,
+    }
+
+
 def test_too_few_samples_make_no_estimate() -> None:
     with pytest.raises(LoadGenError, match="63 samples are too few"):
         latencies_of([10] * 63)
@@ -157,7 +170,10 @@ def test_too_few_samples_make_no_estimate() -> None:
     ("ratio", "warned"), [(1.04, False), (0.96, False), (1.06, True), (0.94, True)]
 )
 def test_figures_that_are_apart_are_called_so(ratio: float, warned: bool) -> None:
-    both = {"early_stopping": ratio, "plain": 1.0}
+    both = {
+        form: {"median": median, "low": 0.9, "high": 1.1}
+        for form, median in (("early_stopping", ratio), ("plain", 1.0))
+    }
     told = {
         "name": "m",
         "milliseconds": {"loadgen": [{}]},
