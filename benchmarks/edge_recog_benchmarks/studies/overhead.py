@@ -45,9 +45,9 @@ def main() -> None:
     try:
         document = study(arguments.models, seconds=arguments.seconds)
         for row in document["models"]:
-            ratio = row["invoke_to_bare"]
+            ratio, invoke_ms = row["invoke_to_bare"], row["stages_p50_ms"]["invoke"]
             sys.stdout.write(
-                f"{row['name']}: invoke takes {row['stages_p50_ms']['invoke']:.4g} ms, the interpreter alone "
+                f"{row['name']}: invoke takes {invoke_ms:.4g} ms, the interpreter alone "
                 f"{row['bare_p50_ms']:.4g} ms: {ratio['estimate']:.3f} of it "
                 f"[{ratio['low']:.3f}, {ratio['high']:.3f}]; outside the stages "
                 f"{row['outside_stages_us']:.1f} us, between samples "
