@@ -1,4 +1,9 @@
-"""Reading labelled pictures through the runtime's own preprocessing."""
+"""Reading labelled pictures through the runtime's own decoder and preprocessing.
+
+What the device does with a file is done here too: EXIF orientation is applied, grey and CMYK
+become RGB, 16 bits become 8, and alpha is dropped, not blended with a background. One thing is
+stricter: a picture whose file ends too early is not used (see `edge_recog_converter.image_files`).
+"""
 
 from __future__ import annotations
 
@@ -9,14 +14,36 @@ from typing import TYPE_CHECKING
 from edge_recog.cameras.images import decode_image
 from edge_recog.errors import SourceError
 from edge_recog.frames import Frame
+from edge_recog_converter.image_files import file_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from edge_recog_converter.datasets import Picture
 
 _READERS = 4
 _AHEAD = 32
+
+
+def decode_whole(data: bytes, *, where: str) -> NDArray[np.uint8]:
+    """Return the picture of an image file's bytes as (height, width, 3) uint8 RGB.
+
+    Args:
+        data: The file.
+        where: Its name, for messages.
+
+    Raises:
+        SourceError: There is no picture in them, or only a part of one.
+    """
+    if not data:
+        raise SourceError(f"{where}: the file is empty")
+    kind = file_kind(data)
+    if not kind.whole:
+        raise SourceError(f"{where}: the {kind.format} file ends too early; fetch it again")
+    return decode_image(data, where=where)
 
 
 class PictureReader:
@@ -31,12 +58,10 @@ class PictureReader:
     def frame(self, picture: Picture) -> Frame | None:
         """Return a picture as a frame; None if it cannot be read, which is noted."""
         try:
-            data = picture.path.read_bytes()
-            pixels = decode_image(data, where=str(picture.path))
+            data = picture.content.read_bytes()
+            pixels = decode_whole(data, where=str(picture.content))
         except OSError as error:
-            # SourceError is one too.
-            reason = error if isinstance(error, SourceError) else error.strerror
-            self.skipped[picture.id] = str(reason)
+            self.skipped[picture.id] = reason_of(error, where=str(picture.content))
             return None
         self.digests[picture.id] = hashlib.sha256(data).hexdigest()
         return Frame.from_rgb(pixels, source=picture.id)
@@ -49,3 +74,10 @@ class PictureReader:
                 for picture, frame in zip(chunk, pool.map(self.frame, chunk), strict=True):
                     if frame is not None:
                         yield picture, frame
+
+
+def reason_of(error: OSError, *, where: str) -> str:
+    """Return one line on why a picture cannot be read, with the file's name in it."""
+    if isinstance(error, SourceError):  # An OSError too.
+        return str(error)
+    return f"{where}: cannot be read: {error.strerror or error}"

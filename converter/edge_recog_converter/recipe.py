@@ -15,7 +15,7 @@ The example is what the tests parse:
     input = { height = 224, width = 224, crop = "center-crop", interpolation = "linear" }
 
     [[stage]]
-    kind = "train"
+    kind = "head"
     epochs = 60
 
     [[stage]]
@@ -31,20 +31,32 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
 # msgspec reads the annotations below when it decodes.
 from edge_recog.preprocessing import Crop, Interpolation, Preprocessing
+from edge_recog_converter.architectures import find_architecture
 from edge_recog_converter.errors import RecipeError
+from edge_recog_converter.learning.augmentation.sections import Augmentation
+from edge_recog_converter.learning.sections import (
+    AdamW,
+    Balance,
+    Cosine,
+    CrossEntropy,
+    Focal,
+    Optimizer,
+    Schedule,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMA_VERSION = 1
 
-Architecture = Literal["efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"]
+PRETRAINED = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
+"""The architectures of which there are ImageNet weights, by their variant's number."""
 Share = Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)]
 Side = Annotated[int, msgspec.Meta(ge=32, le=1024)]
 
@@ -52,17 +64,24 @@ Side = Annotated[int, msgspec.Meta(ge=32, le=1024)]
 class DataSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where the pictures' classes and splits come from."""
 
-    splits: Literal["folders", "stratified", "manifest"] = "folders"
+    splits: Literal["folders", "stratified", "manifest", "idx", "npz"] = "folders"
     """`folders`: DATA/train/CLASS/*; `stratified`: DATA/CLASS/*, split here by `validation`, `test`
-    and the seed; `manifest`: a CSV file with the columns file, label and split."""
+    and the seed; `manifest`: a table with the columns path, label or labels, and optionally split
+    and group; `idx`: the four files of MNIST; `npz`: arrays x_train, y_train and so on."""
     validation: Share = 0.1
-    """Share of each class, for `stratified`."""
+    """Share of the pictures, where validation is split off here."""
     test: Share = 0.1
-    """Share of each class, for `stratified`."""
+    """Share of the pictures, where test is split off here."""
     manifest: str = "labels.csv"
-    """The CSV file below DATA, for `manifest`."""
+    """The table below DATA, for `manifest`: CSV, or JSON lines if it ends in .jsonl."""
     pictures: str = "."
-    """Folder below DATA that the manifest's files are relative to."""
+    """Folder below DATA that the manifest's paths are relative to."""
+    groups: str = "group"
+    """The manifest's column of groups, whose pictures stay in one split."""
+    balance: Balance = Balance()
+    """What is done about classes of unequal size, by stages of kind train."""
+    allow_leakage: bool = False
+    """Build even if a picture or a group is in more than one split."""
 
 
 class InputSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -77,17 +96,29 @@ class InputSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 class ModelSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The network to start from."""
 
-    architecture: Architecture
-    weights: Literal["imagenet"] = "imagenet"
+    architecture: str
+    """A name of `edge_recog_converter.architectures.ARCHITECTURES`."""
+    weights: Literal["imagenet", "none"] = "imagenet"
+    """`imagenet`: pretrained, EfficientNet-Lite0 to -Lite2; `none`: drawn by the seed."""
+    width: Annotated[float, msgspec.Meta(gt=0.0, le=4.0)] = 1.0
+    """Multiplies the channels; pretrained weights need 1."""
     input: InputSection | None = None
     """The architecture's native size if left out."""
 
+    def __post_init__(self) -> None:
+        """Check the architecture.
 
-class TrainStage(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="train",
+        Raises:
+            RecipeError: There is none of this name.
+        """
+        find_architecture(self.architecture)
+
+
+class HeadStage(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="head",
     tag_field="kind",
 ):  # fmt: skip
-    """Train a new classifier on the frozen network's features."""
+    """Train a new linear classifier on the frozen network's features."""
 
     epochs: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 40
     batch_size: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 64
@@ -98,6 +129,26 @@ class TrainStage(
     label_smoothing: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0
     flip: bool = True
     """Train on mirrored pictures too; false for classes that differ by left and right."""
+
+
+class TrainStage(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="train",
+    tag_field="kind",
+):  # fmt: skip
+    """Train the network itself."""
+
+    epochs: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 30
+    batch_size: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 32
+    optimizer: Optimizer = AdamW()
+    schedule: Schedule = Cosine()
+    loss: CrossEntropy | Focal = CrossEntropy()
+    augment: tuple[Augmentation, ...] = ()
+    """Done to every batch, in this order."""
+    unfreeze: Annotated[float, msgspec.Meta(gt=0.0, le=1.0)] = 1.0
+    """Share of the layers that learn, nearest the output; below 1, normalisations keep what they
+    have learned."""
+    patience: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """Epochs without a better validation after which the stage ends."""
 
 
 class QuantizeStage(
@@ -119,30 +170,56 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     model: ModelSection
     data: DataSection = DataSection()
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] = 0
-    stage: tuple[TrainStage | QuantizeStage, ...] = (TrainStage(), QuantizeStage())
+    stage: tuple[HeadStage | TrainStage | QuantizeStage, ...] = (HeadStage(), QuantizeStage())
 
     def __post_init__(self) -> None:
         """Check what no single field can.
 
         Raises:
-            ValueError: The stages are not one `train` followed by one `quantize`, or the shares
-                of a stratified split leave nothing to train on.
+            ValueError: The stages are in no sensible order or do not fit the weights, or the
+                shares of a split leave nothing to train on.
         """
-        kinds = [type(stage) for stage in self.stage]
-        if kinds != [TrainStage, QuantizeStage]:
-            raise ValueError("stage must be one of kind train, then one of kind quantize")
+        *making, last = self.stage or (None,)
+        trained = making[isinstance(making[0], HeadStage) :] if making else []
+        if (
+            not making
+            or not isinstance(last, QuantizeStage)
+            or not all(isinstance(stage, TrainStage) for stage in trained)
+        ):
+            raise ValueError(
+                "stage must be one of kind head, or some of kind train, or both in this order, "
+                "then one of kind quantize"
+            )
+        pretrained = self.model.weights == "imagenet"
+        if pretrained and self.model.architecture not in PRETRAINED:
+            raise ValueError(
+                f"there are no ImageNet weights for {self.model.architecture}, only for "
+                f'{", ".join(PRETRAINED)}: set weights = "none" to train from the start'
+            )
+        if pretrained and not isinstance(making[0], HeadStage):
+            raise ValueError(
+                'weights = "imagenet" needs a new classifier first: begin with a stage of kind '
+                'head, or set weights = "none"'
+            )
+        if not pretrained and isinstance(making[0], HeadStage):
+            raise ValueError(
+                "a stage of kind head learns from pretrained features: set "
+                'weights = "imagenet", or train instead'
+            )
+        if pretrained and self.model.width != 1.0:
+            raise ValueError('weights = "imagenet" are for width 1.0')
         if self.data.validation + self.data.test >= 0.9:
             raise ValueError("data.validation and data.test must leave at least 10 % to train on")
 
     @property
-    def train(self) -> TrainStage:
-        """The training stage."""
-        return _only(self.stage, TrainStage)
+    def making(self) -> tuple[HeadStage | TrainStage, ...]:
+        """The stages before quantisation."""
+        return tuple(stage for stage in self.stage if not isinstance(stage, QuantizeStage))
 
     @property
     def quantize(self) -> QuantizeStage:
         """The quantisation stage."""
-        return _only(self.stage, QuantizeStage)
+        return next(stage for stage in self.stage if isinstance(stage, QuantizeStage))
 
 
 def load_recipe(path: Path) -> tuple[Recipe, str]:
@@ -208,10 +285,3 @@ def _known_keys(kind: Any) -> set[str]:
     schema = msgspec.json.schema(kind)
     parts = schema.get("$defs", {}).values()
     return {key for part in parts for key in part.get("properties", {})}
-
-
-_Stage = TypeVar("_Stage", TrainStage, QuantizeStage)
-
-
-def _only(stages: tuple[TrainStage | QuantizeStage, ...], kind: type[_Stage]) -> _Stage:
-    return next(stage for stage in stages if isinstance(stage, kind))

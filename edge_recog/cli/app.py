@@ -24,6 +24,7 @@ VERBS = {
 SISTER_VERBS = {
     "bench": "edge-recog-benchmarks",
     "build": "edge-recog-converter",
+    "data": "edge-recog-converter",
     "demo": "edge-recog-converter",
 }
 """Verbs that other distributions bring."""

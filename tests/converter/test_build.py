@@ -22,7 +22,7 @@ seed = 5
 architecture = "efficientnet-lite0"
 input = { height = 64, width = 96, crop = "letterbox" }
 [[stage]]
-kind = "train"
+kind = "head"
 epochs = 10
 learning_rate = 0.005
 [[stage]]
@@ -70,6 +70,7 @@ def test_run_folder_keeps_everything(built: BuiltModel, recipe: Path) -> None:
         "patterns-float.tflite",
         "patterns.tflite",
         "recipe.toml",
+        "splits.csv",
     ]
     assert load_recipe(built.folder / "recipe.toml") == load_recipe(recipe)
     assert list(built.folder.parent.glob("*.partial")) == []
@@ -124,7 +125,7 @@ def test_metrics_hold_what_was_measured(built: BuiltModel) -> None:
     metrics = msgspec.json.decode((built.folder / "metrics.json").read_bytes())
 
     assert metrics["test"]["count"] == 12
-    assert len(metrics["train"]["history"]) == 10
+    assert len(metrics["head"]["history"]) == 10
     assert metrics["size_bytes"]["int8"] == built.int8.stat().st_size
 
 
@@ -146,7 +147,7 @@ def test_build_that_breaks_half_way_leaves_nothing(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("edge_recog_converter.build.train_classifier", interrupt)
+    monkeypatch.setattr("edge_recog_converter.heads.train_classifier", interrupt)
     with pytest.raises(KeyboardInterrupt):
         build(recipe, small_pictures, tmp_path / "runs", reporter=Reporter(quiet=True))
 

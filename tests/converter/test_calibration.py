@@ -11,7 +11,7 @@ from edge_recog_converter.photographs import load_photographs, random_crops
 
 from edge_recog.preprocessing import Preprocessing
 
-PICTURES = [Picture(Path(f"{n}.png"), f"{n}", n % 3) for n in range(30)]
+PICTURES = [Picture(Path(f"{n}.png"), f"{n}", (n % 3,)) for n in range(30)]
 CONTRACT = Preprocessing(height=32, width=48, mean=(127.0,), std=(128.0,))
 
 

@@ -56,7 +56,7 @@ def test_each_picture_is_seen_by_each_network_and_in_the_mirror(
     network: Any, mirrored: bool
 ) -> None:
     extractor = FeatureExtractor(convert_float(network), CONTRACT)
-    pictures = [(Picture(Path("x"), "x", label), FRAMES[label]) for label in (2, 0)]
+    pictures = [(Picture(Path("x"), "x", (label,)), FRAMES[label]) for label in (2, 0)]
     features = extract([extractor, extractor], pictures, mirrored=mirrored)
     copies = 4 if mirrored else 2
 

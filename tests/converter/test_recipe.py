@@ -20,6 +20,9 @@ architecture = "efficientnet-lite0"
 """
 
 
+STAGES = '[[stage]]\nkind = "{}"\n[[stage]]\nkind = "quantize"'
+
+
 def documented_example() -> str:
     assert recipe_module.__doc__ is not None
     lines = recipe_module.__doc__.splitlines()
@@ -30,7 +33,7 @@ def test_example_in_the_module_can_be_followed() -> None:
     recipe = parse_recipe(documented_example(), where="example")
 
     assert recipe.name == "clothing"
-    assert recipe.train.epochs == 60
+    assert recipe.making[0].epochs == 60
     assert recipe.quantize.calibration == 200
 
 
@@ -47,7 +50,7 @@ def test_what_is_left_out_has_defaults() -> None:
 
     assert (contract.height, contract.width, contract.crop) == (240, 240, "center-crop")
     assert (contract.mean, contract.std) == ((127.0,), (128.0,))
-    assert [type(stage).__name__ for stage in recipe.stage] == ["TrainStage", "QuantizeStage"]
+    assert [type(stage).__name__ for stage in recipe.stage] == ["HeadStage", "QuantizeStage"]
 
 
 @pytest.mark.parametrize(
@@ -56,11 +59,15 @@ def test_what_is_left_out_has_defaults() -> None:
         (MINIMAL.replace("= 1", "= 2"), "schema_version is 2"),
         (MINIMAL.replace("schema_version = 1", ""), "schema_version is None"),
         (MINIMAL + 'wieghts = "imagenet"', "did you mean `weights`"),
-        (MINIMAL.replace("lite0", "lite9"), r"efficientnet-lite9.*\$\.model\.architecture"),
+        (MINIMAL.replace("lite0", "lite9"), r"efficientnet-lite9.*\$\.model"),
         (MINIMAL.replace('"x"', '"../x"'), r"\$\.name"),
         (MINIMAL + "input = { height = 16, width = 64 }", r"\$\.model\.input\.height"),
-        (MINIMAL + '[[stage]]\nkind = "quantize"', "one of kind train"),
+        (MINIMAL + '[[stage]]\nkind = "quantize"', "one of kind head"),
         (MINIMAL + '[[stage]]\nkind = "prune"', "prune"),
+        (MINIMAL.replace("efficientnet-lite0", "resnet-18"), "no ImageNet weights for resnet-18"),
+        (MINIMAL + 'weights = "none"', "head learns from pretrained"),
+        (MINIMAL + "width = 0.5", "for width 1"),
+        (MINIMAL + STAGES.format("train"), "begin with a stage of kind head"),
         (MINIMAL + "[data]\nvalidation = 0.5\ntest = 0.45", "10 %"),
         ("name = ", "recipe.toml"),
     ],
@@ -73,6 +80,10 @@ def test_what_is_left_out_has_defaults() -> None:
         "small",
         "stages",
         "kind",
+        "no-weights",
+        "head-of-nothing",
+        "width",
+        "no-head",
         "shares",
         "toml",
     ],

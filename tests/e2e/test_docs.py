@@ -32,7 +32,7 @@ schema_version = 1
 name = "patterns"
 data = { splits = "stratified" }
 model = { architecture = "efficientnet-lite0", input = { height = 64, width = 64 } }
-stage = [{ kind = "train", epochs = 2 }, { kind = "quantize", calibration = 4 }]
+stage = [{ kind = "head", epochs = 2 }, { kind = "quantize", calibration = 4 }]
 """
 CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"
 

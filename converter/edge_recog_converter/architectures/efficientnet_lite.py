@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from edge_recog_converter._tensorflow import keras
+from edge_recog_converter.architectures.scaling import scaled_filters
 from edge_recog_converter.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ PIXEL_STD: Final = 128.0
 
 _BATCH_NORM_EPSILON: Final = 1e-3
 _BATCH_NORM_MOMENTUM: Final = 0.99
-_FILTER_DIVISOR: Final = 8
+_STEM_FILTERS: Final = 32
+_HEAD_FILTERS: Final = 1280
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +104,8 @@ def build_efficientnet_lite(
     softmax: bool = False,
     width: float | None = None,
     depth: float | None = None,
-    stem_filters: int = 32,
-    head_filters: int = 1280,
+    stem_filters: int = _STEM_FILTERS,
+    head_filters: int = _HEAD_FILTERS,
     dropout: float | None = None,
 ) -> Any:
     """Return an EfficientNet-Lite as an uninitialised `keras.Model`.
@@ -169,6 +171,34 @@ def build_efficientnet_lite(
     return keras.Model(image, x, name=name)
 
 
+def build_scaled_efficientnet_lite(
+    variant: int,
+    *,
+    input_shape: tuple[int, int, int],
+    classes: int | None,
+    width: float,
+    dropout: float,
+) -> Any:
+    """Return an EfficientNet-Lite whose stem, blocks and head are all scaled by `width`.
+
+    Args:
+        variant: 0 to 4.
+        input_shape: Height, width and 3.
+        classes: As for `build_efficientnet_lite`.
+        width: Multiplies the variant's channels; pretrained weights need 1.
+        dropout: Before the classifier.
+    """
+    return build_efficientnet_lite(
+        variant,
+        input_shape=input_shape,
+        classes=classes,
+        width=lite_variant(variant).width * width,
+        stem_filters=scaled_filters(_STEM_FILTERS, width),
+        head_filters=scaled_filters(_HEAD_FILTERS, width),
+        dropout=dropout,
+    )
+
+
 def lite_variant(variant: int) -> LiteVariant:
     """Return the coefficients of EfficientNet-Lite`variant`.
 
@@ -193,17 +223,6 @@ def lite_blocks(*, width: float, depth: float) -> Iterator[LiteBlock]:
                 expansion=stage.expansion,
                 filters=scaled_filters(stage.filters, width),
             )
-
-
-def scaled_filters(filters: int, width: float) -> int:
-    """Return `filters * width`, rounded to a multiple of 8 but never down by more than 10 %.
-
-    `round_filters` of https://github.com/tensorflow/tpu/blob/master/models/official/efficientnet/efficientnet_model.py.
-    """
-    wanted = filters * width
-    rounded = int(wanted + _FILTER_DIVISOR / 2) // _FILTER_DIVISOR * _FILTER_DIVISOR
-    rounded = max(_FILTER_DIVISOR, rounded)
-    return rounded + _FILTER_DIVISOR if rounded < 0.9 * wanted else rounded
 
 
 def _letters(index: int) -> str:

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from edge_recog_converter.errors import TrainingError
 from edge_recog_converter.features import Features
-from edge_recog_converter.recipe import TrainStage
-from edge_recog_converter.training import (
+from edge_recog_converter.linear_head import (
     Epoch,
     LinearClassifier,
     rounded_classifier,
     train_classifier,
     with_classifier,
 )
+from edge_recog_converter.recipe import HeadStage
 
-STAGE = TrainStage(epochs=8, batch_size=16, learning_rate=0.02)
+STAGE = HeadStage(epochs=8, batch_size=16, learning_rate=0.02)
 
 
 def blobs(count: int, seed: int) -> Features:
@@ -25,7 +25,7 @@ def blobs(count: int, seed: int) -> Features:
     return Features((centres[labels] + noise).astype(np.float32), labels.astype(np.int64))
 
 
-def train(seed: int = 1, stage: TrainStage = STAGE) -> tuple[LinearClassifier, list[Epoch]]:
+def train(seed: int = 1, stage: HeadStage = STAGE) -> tuple[LinearClassifier, list[Epoch]]:
     told: list[Epoch] = []
     classifier = train_classifier(
         blobs(200, 1), blobs(60, 2), classes=3, stage=stage, seed=seed, on_epoch=told.append

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge_recog_converter.features import Features
-    from edge_recog_converter.recipe import TrainStage
+    from edge_recog_converter.recipe import HeadStage
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def train_classifier(
     validation: Features,
     *,
     classes: int,
-    stage: TrainStage,
+    stage: HeadStage,
     seed: int,
     on_epoch: Callable[[Epoch], object],
 ) -> LinearClassifier:
@@ -149,16 +149,20 @@ def rounded_classifier(classifier: LinearClassifier, features: Features) -> Line
     )
 
 
-def with_classifier(network: Any, classifier: LinearClassifier, *, name: str) -> Any:
-    """Return a Keras model from pictures to probabilities (batch, classes).
+def with_classifier(
+    network: Any, classifier: LinearClassifier, *, name: str, softmax: bool = True
+) -> Any:
+    """Return a Keras model from pictures to probabilities, or logits, (batch, classes).
 
     Args:
         network: The frozen network the classifier was trained on.
         classifier: Its weights.
         name: Of the model.
+        softmax: Whether probabilities are wanted.
     """
     logits = keras.layers.Dense(classifier.bias.size, name="logits")
     x = logits(network.output)
     logits.set_weights([classifier.kernel, classifier.bias])
-    x = keras.layers.Softmax(name="probabilities")(x)
+    if softmax:
+        x = keras.layers.Softmax(name="probabilities")(x)
     return keras.Model(network.input, x, name=name)

@@ -1,0 +1,100 @@
+"""Temperature scaling: dividing logits by one number so that scores mean what they say.
+
+C. Guo et al., On Calibration of Modern Neural Networks, ICML 2017, https://arxiv.org/abs/1706.04599.
+The best answer stays the best answer; only how sure it is changes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+LEAST, MOST = 0.05, 20.0
+"""Temperatures beyond are those of too few pictures, or of a network that is always right."""
+_STEPS = 60
+
+
+def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+    """Return the temperature with the least negative log-likelihood, LEAST to MOST.
+
+    The likelihood is concave in 1 / temperature, so its derivative is bisected.
+
+    Args:
+        logits: (pictures, classes), of pictures that were not trained on.
+        labels: (pictures,) indices of the right classes.
+    """
+    values = np.asarray(logits, np.float64)
+    right = values[np.arange(len(values)), labels]
+
+    def slope(inverse: float) -> float:
+        """Return d NLL / d inverse: expected minus right logit."""
+        return float(np.mean((softmax(values * inverse) * values).sum(axis=1) - right))
+
+    return 1 / _zero_of(slope, 1 / MOST, 1 / LEAST)
+
+
+def fit_sigmoid_temperature(logits: NDArray[np.floating], targets: NDArray[np.floating]) -> float:
+    """Return the temperature for several labels a picture, each a yes or no of its own.
+
+    Args:
+        logits: (pictures, classes).
+        targets: (pictures, classes) of 0 and 1.
+    """
+    values = np.asarray(logits, np.float64)
+
+    def slope(inverse: float) -> float:
+        scores = 1 / (1 + np.exp(-np.clip(values * inverse, -60, 60)))
+        return float(np.mean((scores - targets) * values))
+
+    return 1 / _zero_of(slope, 1 / MOST, 1 / LEAST)
+
+
+def negative_log_likelihood(scores: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+    """Return the mean of -ln(score of the right label); a score of 0 counts as 1e-12."""
+    right = np.asarray(scores, np.float64)[np.arange(len(scores)), labels]
+    return float(-np.log(np.clip(right, 1e-12, None)).mean())
+
+
+def expected_calibration_error(
+    confidences: NDArray[np.floating], right: NDArray[np.bool_], *, bins: int = 15
+) -> float:
+    """Return the mean distance of confidence from accuracy, over bins of equally many pictures.
+
+    Equal-mass bins: J. Nixon et al., Measuring Calibration in Deep Learning, 2019,
+    https://arxiv.org/abs/1904.01685.
+
+    Args:
+        confidences: (pictures,) score of the best label, 0-1.
+        right: (pictures,) whether the best label was the right one.
+        bins: Fewer where there are fewer pictures.
+    """
+    order = np.argsort(confidences, kind="stable")
+    parts = np.array_split(order, min(bins, len(order)))
+    distances = [
+        abs(float(np.mean(confidences[part]) - np.mean(right[part]))) * len(part) for part in parts
+    ]
+    return sum(distances) / len(order)
+
+
+def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return scores along the last axis, each 0-1, 1 together."""
+    powers = np.exp(logits - np.max(logits, axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float64)
+
+
+def _zero_of(slope: Callable[[float], float], low: float, high: float) -> float:
+    """Return where a rising function is 0, or the end that is nearest to it."""
+    if slope(low) >= 0:
+        return low
+    if slope(high) <= 0:
+        return high
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if slope(middle) < 0 else (low, middle)
+    return (low + high) / 2

@@ -1,0 +1,209 @@
+"""Training epoch by epoch: what was killed goes on, and the best epoch's weights are kept."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from edge_recog_converter._tensorflow import keras
+from edge_recog_converter.errors import TrainingError
+from edge_recog_converter.learning.checkpoints import read_checkpoint, write_checkpoint
+from edge_recog_converter.learning.fitting import (
+    EpochFigures,
+    Fitted,
+    Plan,
+    Samples,
+    fit,
+    inference_of,
+    top1,
+    unchanged,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CLASSES = 3
+
+
+def samples(count: int, seed: int) -> Samples:
+    """Return pictures whose class is the brightest channel."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, CLASSES, count)
+    pixels = rng.integers(0, 120, (count, 8, 8, 3))
+    pixels[np.arange(count), :, :, labels] += 90
+    return Samples(pixels.astype(np.uint8), np.eye(CLASSES, dtype=np.float32)[labels])
+
+
+def network(seed: int = 1) -> Any:
+    image = keras.Input((8, 8, 3), name="image")
+    x = keras.layers.Conv2D(
+        8, 3, use_bias=False, kernel_initializer=keras.initializers.HeNormal(seed), name="conv"
+    )(image)
+    x = keras.layers.BatchNormalization(name="norm")(x)
+    x = keras.layers.ReLU(name="relu")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="features")(x)
+    x = keras.layers.Dropout(0.1, seed=seed, name="dropout")(x)
+    x = keras.layers.Dense(
+        CLASSES, kernel_initializer=keras.initializers.GlorotUniform(seed), name="logits"
+    )(x)
+    return keras.Model(image, x)
+
+
+def plan(**changes: Any) -> Plan:
+    usual: dict[str, Any] = {
+        "loss": keras.losses.CategoricalCrossentropy(from_logits=True),
+        "optimizer": keras.optimizers.Adam(0.01),
+        "epochs": 6,
+        "batch_size": 16,
+        "mean": 127.5,
+        "std": 127.5,
+        "order": lambda epoch: np.random.default_rng([7, epoch]).permutation(60),
+        "score": top1,
+        "augment": unchanged,
+    }
+    return Plan(**usual | changes)
+
+
+def trained(model: Any, recipe: Plan, **options: Any) -> Fitted:
+    return fit(model, samples(60, 1), samples(30, 2), recipe, **options)
+
+
+def test_it_learns_and_leaves_the_best_epochs_weights() -> None:
+    model = network()
+    fitted = trained(model, plan(epochs=20))
+    held_out = samples(30, 2)
+    logits = inference_of(model, mean=127.5, std=127.5)(held_out.pixels)
+    assert fitted.best.score >= 0.9
+    assert top1(logits, held_out.targets) == fitted.best.score
+    assert fitted.best == max(fitted.history, key=lambda epoch: (epoch.score, -epoch.number))
+    assert fitted.history[-1].loss < fitted.history[0].loss
+
+
+def test_the_same_seed_trains_the_same_network() -> None:
+    first, second = network(), network()
+    losses = [[epoch.loss for epoch in trained(model, plan()).history] for model in (first, second)]
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("ema", [False, True], ids=["plain", "averaged weights"])
+def test_one_that_was_interrupted_ends_where_one_that_was_not_does(
+    tmp_path: Path, ema: bool
+) -> None:
+    class InterruptedError(Exception):
+        pass
+
+    def optimizer() -> Any:
+        return keras.optimizers.SGD(0.05, momentum=0.9, use_ema=ema, ema_momentum=0.8)
+
+    def interrupt(epoch: EpochFigures) -> None:
+        if epoch.number == 3:
+            raise InterruptedError
+
+    whole = network()
+    expected = trained(whole, plan(optimizer=optimizer()))
+    kept = {"checkpoint": tmp_path / "state", "fingerprint": "a"}
+    with pytest.raises(InterruptedError):
+        trained(network(), plan(optimizer=optimizer()), on_epoch=interrupt, **kept)
+    seen: list[int] = []
+    resumed = network(seed=5)
+    fitted = trained(
+        resumed, plan(optimizer=optimizer()), on_epoch=lambda e: seen.append(e.number), **kept
+    )
+    assert fitted.resumed_after == 3
+    assert seen == [1, 2, 3, 4, 5, 6]
+    assert [e.loss for e in fitted.history] == [e.loss for e in expected.history]
+    for one, other in zip(resumed.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_checkpoint_of_another_training_is_left_alone(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    trained(network(), plan(epochs=2), checkpoint=state, fingerprint="a")
+    fitted = trained(network(), plan(epochs=2), checkpoint=state, fingerprint="b")
+    assert fitted.resumed_after == 0
+
+
+def test_averaged_weights_are_those_that_are_kept() -> None:
+    def kernel_after(**options: Any) -> Any:
+        model = network()
+        optimizer = keras.optimizers.SGD(0.2, **options)
+        trained(model, plan(optimizer=optimizer, epochs=1))
+        return model.get_layer("logits").get_weights()[0]
+
+    first_step = network()
+    first_batch = plan().order(1)[:15]
+    optimizer = keras.optimizers.SGD(0.2)
+    trained(first_step, plan(optimizer=optimizer, epochs=1, order=lambda epoch: first_batch))
+    # An average that hardly moves stays at the weights after the first step.
+    np.testing.assert_allclose(
+        kernel_after(use_ema=True, ema_momentum=0.999999),
+        first_step.get_layer("logits").get_weights()[0],
+        atol=1e-3,
+    )
+    assert not np.allclose(
+        kernel_after(), first_step.get_layer("logits").get_weights()[0], atol=1e-3
+    )
+
+
+def test_training_ends_when_patience_does() -> None:
+    fitted = trained(network(), plan(epochs=50, patience=3, score=lambda logits, targets: 0.5))
+    assert len(fitted.history) == 4
+    assert fitted.best.number == 1
+
+
+def test_a_loss_that_is_no_number_says_what_to_do() -> None:
+    def lost(targets: Any, logits: Any, sample_weight: Any = None) -> Any:
+        del targets, sample_weight
+        return keras.ops.sum(logits) * float("nan")
+
+    with pytest.raises(TrainingError, match="lower learning_rate"):
+        trained(network(), plan(loss=lost))
+
+
+def test_weights_decide_what_is_learned() -> None:
+    weights = samples(60, 1).targets[:, 0].copy()  # Only the first class counts.
+    model = network()
+    trained(model, plan(weights=weights, epochs=10, score=lambda *_: 0.0, patience=None))
+    fitted = trained(model, plan(weights=weights, epochs=10, optimizer=keras.optimizers.Adam(0.05)))
+    logits = inference_of(model, mean=127.5, std=127.5)(samples(30, 2).pixels)
+    assert fitted.history
+    assert np.mean(logits.argmax(axis=1) == 0) > 0.6
+
+
+def test_frozen_layers_stay_as_they_are() -> None:
+    model = network()
+    for name in ("conv", "norm"):
+        model.get_layer(name).trainable = False
+    before = [*model.get_layer("conv").get_weights(), *model.get_layer("norm").get_weights()]
+    trained(model, plan(epochs=2))
+    after = [*model.get_layer("conv").get_weights(), *model.get_layer("norm").get_weights()]
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_checkpoint_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    arrays = {"model": [np.arange(4.0)], "optimizer": []}
+    write_checkpoint(path, fingerprint="a", document={"epoch": 1}, arrays=arrays)
+    whole = path.read_bytes()
+    kept = read_checkpoint(path, fingerprint="a")
+    assert kept is not None
+    assert kept.document == {"epoch": 1}
+    np.testing.assert_array_equal(kept.arrays["model"][0], np.arange(4.0))
+    for length in range(0, len(whole), 37):
+        path.write_bytes(whole[:length])
+        assert read_checkpoint(path, fingerprint="a") is None
+    assert read_checkpoint(tmp_path / "nowhere", fingerprint="a") is None
+
+
+def test_objects_in_a_checkpoint_are_not_unpickled(tmp_path: Path) -> None:
+    program = (
+        "import sys, numpy as np; "
+        "np.savez(open(sys.argv[1], 'wb'), document=np.array([print], dtype=object))"
+    )
+    path = tmp_path / "state"
+    subprocess.run([sys.executable, "-c", program, str(path)], check=True)
+    assert read_checkpoint(path, fingerprint="a") is None

@@ -1,0 +1,174 @@
+"""A network that is trained itself: from a recipe to verified models, also after a kill -9."""
+
+from __future__ import annotations
+
+import io
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from edge_recog_converter.build import BuiltModel, build
+from edge_recog_converter.reporting import Reporter
+from edge_recog_converter.run_folders import run_folder
+from rich.console import Console
+
+from edge_recog import Bundle, Classifier
+from edge_recog.verification import verify
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RECIPE = """
+schema_version = 1
+name = "patterns"
+seed = 5
+[data]
+balance = { class_weights = { kind = "inverse" }, oversample = { strength = 0.5 } }
+[model]
+architecture = "lenet-5"
+weights = "none"
+width = 2.0
+input = { height = 32, width = 32 }
+[[stage]]
+kind = "train"
+epochs = 12
+batch_size = 12
+optimizer = { kind = "adamw", learning_rate = 0.003, clip_norm = 1.0, average = 0.5 }
+schedule = { kind = "cosine", warm_up_epochs = 1 }
+loss = { kind = "cross-entropy", label_smoothing = 0.05 }
+augment = [{ kind = "flip" }, { kind = "brightness" }, { kind = "mixup", p = 0.5 }]
+[[stage]]
+kind = "quantize"
+calibration = 12
+"""
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from edge_recog_converter.build import build
+from edge_recog_converter.learning import fitting
+from edge_recog_converter.reporting import Reporter
+
+written = fitting.write_checkpoint
+left = 5
+
+def write_and_die(*arguments, **named):
+    global left
+    written(*arguments, **named)
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+fitting.write_checkpoint = write_and_die
+recipe, data, out, cache = map(Path, sys.argv[1:])
+build(recipe, data, out, reporter=Reporter(quiet=True), cache=cache)
+"""
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recipe") / "patterns.toml"
+    path.write_text(RECIPE, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def built(
+    recipe: Path, small_pictures: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> BuiltModel:
+    out = tmp_path_factory.mktemp("runs")
+    return build(recipe, small_pictures, out, reporter=Reporter(quiet=True), cache=cache)
+
+
+def metrics_of(model: BuiltModel) -> dict[str, Any]:
+    metrics: dict[str, Any] = msgspec.json.decode((model.folder / "metrics.json").read_bytes())
+    return metrics
+
+
+def test_it_learns_from_nothing(built: BuiltModel) -> None:
+    assert built.parity.float_top1 is not None
+    assert built.parity.float_top1 >= 0.75
+    assert built.parity.agreement >= 0.9
+
+
+@pytest.mark.parametrize("which", ["int8", "float"])
+def test_both_models_verify_with_calibrated_scores(built: BuiltModel, which: str) -> None:
+    with Classifier.open(getattr(built, which)) as classifier:
+        verify(classifier).require(which)
+    contract = Bundle.open(getattr(built, which)).contract
+    assert contract.activation == "softmax"
+    assert contract.temperature == pytest.approx(
+        metrics_of(built)["calibration"]["temperature"], abs=1e-4
+    )
+
+
+def test_every_epoch_is_written_down(built: BuiltModel) -> None:
+    history = metrics_of(built)["train-1"]["history"]
+    assert [epoch["number"] for epoch in history] == list(range(1, 13))
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert all(epoch["waiting_s"] <= epoch["seconds"] for epoch in history)
+
+
+def test_nothing_but_the_run_is_left(built: BuiltModel) -> None:
+    names = {path.name for path in built.folder.iterdir()}
+    assert {"patterns.tflite", "model.keras", "splits.csv"} <= names
+    assert not {name for name in names if name.endswith(".state")}
+    assert list(built.folder.parent.iterdir()) == [built.folder]
+
+
+def test_a_killed_build_goes_on_and_ends_as_if_nothing_had_been(
+    built: BuiltModel, recipe: Path, small_pictures: Path, cache: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "runs"
+    command = [sys.executable, "-c", KILLED, *map(str, (recipe, small_pictures, out, cache))]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert len(list(out.glob("*.partial"))) == 1
+
+    said = io.StringIO()
+    reporter = Reporter(Console(file=said, width=200))
+    resumed = build(recipe, small_pictures, out, reporter=reporter, cache=cache)
+    assert "12 epochs" in said.getvalue()
+    assert "5 of them before" in said.getvalue()
+    histories = [metrics_of(model)["train-1"]["history"] for model in (resumed, built)]
+    losses = [[epoch["loss"] for epoch in history] for history in histories]
+    assert losses[0] == losses[1]
+    assert list(out.iterdir()) == [resumed.folder]
+
+
+def interrupted(out: Path, fingerprint: str) -> None:
+    """Begin a run, learn for an epoch, and press Ctrl-C."""
+    with run_folder(out, "x", fingerprint=fingerprint) as (partial, _):
+        (partial / "training-0.state").write_text(fingerprint)
+        raise KeyboardInterrupt
+
+
+def test_other_pictures_or_another_recipe_begin_anew(tmp_path: Path) -> None:
+    for fingerprint in ("a", "b"):
+        with pytest.raises(KeyboardInterrupt):
+            interrupted(tmp_path, fingerprint)
+    assert len(list(tmp_path.iterdir())) == 2
+    with run_folder(tmp_path, "x", fingerprint="a") as (partial, final):
+        assert (partial / "training-0.state").read_text() == "a"
+    assert final.is_dir()
+    assert not list(final.iterdir())
+
+
+def test_what_was_interrupted_before_it_learned_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), run_folder(tmp_path, "x", fingerprint="a"):
+        raise KeyboardInterrupt
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_somebody_is_at_is_not_taken_over(tmp_path: Path) -> None:
+    with run_folder(tmp_path, "x", fingerprint="a") as (first, _):
+        (first / "training-0.state").write_text("half")
+        with run_folder(tmp_path, "x", fingerprint="a") as (second, _):
+            assert second != first
