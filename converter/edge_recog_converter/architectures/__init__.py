@@ -40,9 +40,10 @@ class Architecture:
     """Height and width must be multiples of this."""
     channels: tuple[int, ...] = (1, 3)
     """What the input may have: 1 for grey, 3 for RGB."""
-    pixel_mean: float = 127.5
-    """Subtracted from each 0-255 pixel."""
-    pixel_std: float = 127.5
+    pixel_mean: float = 127.0
+    """Subtracted from each 0-255 pixel. A whole number, so that it can be a zero point: INT8 models
+    then take pixels as they are."""
+    pixel_std: float = 128.0
     """Then divided by this."""
     dropout: float = 0.0
     """Share of features dropped before the classifier while training, 0-1, as published."""
@@ -54,8 +55,6 @@ def _lite(variant: int, native_side: int, dropout: float) -> Architecture:
         variant,
         native_side=native_side,
         channels=(3,),
-        pixel_mean=127.0,
-        pixel_std=128.0,
         dropout=dropout,
     )
 
