@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import getpass
 import hashlib
+import logging
 import os
 import shutil
 import socket
@@ -27,6 +28,18 @@ def _missing(reason: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def log_of_one_test() -> Iterator[None]:
+    """Take away what a command set up for its process: it writes to a stream that pytest closes."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield
+    for handler in list(root.handlers):
+        if handler not in before:
+            root.removeHandler(handler)
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

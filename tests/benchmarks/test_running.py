@@ -34,8 +34,6 @@ SHORT = ("--seconds", "0.05", "--generations", "2", "--burst-seconds", "0.005")
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """Return what runs `edge-recog bench …` in `tmp_path`, and returns its exit status."""
     monkeypatch.chdir(tmp_path)
-    # A process of its own would set up its log; here it would stay with the tests that follow.
-    monkeypatch.setattr("edge_recog_benchmarks.commands.set_up_logging", lambda *, verbose: None)
 
     def run(*arguments: str | Path) -> int:
         command = typer.main.get_command(app)
