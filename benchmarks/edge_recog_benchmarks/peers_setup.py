@@ -9,10 +9,8 @@ The peers and how each is fed:
 - `ncnn`: that model converted on by pnnx, fed by ncnn's own functions; float models only.
 
 On x86 processors without VNNI the 8-bit kernels of OpenVINO add in 16 bits, which may saturate (its
-documentation, "Saturation (overflow) issue workaround"): fast, but with other answers. On such a
-machine MLPerf Tiny's 8-bit ResNet-8 had another best label than ours on 8 of 13 photographs; with
-those kernels off (`LP_TRANSFORMS_MODE` NO) on none of the 8 that were tried. The column of equal
-labels is there to show such things.
+documentation, "Saturation (overflow) issue workaround"): fast, but with other answers. The column
+of equal labels is there to show such things.
 """
 
 from __future__ import annotations

@@ -21,11 +21,12 @@ from edge_recog_converter.datasets import (
     leakage,
     picture_digests,
     refuse_leakage,
+    splits_csv,
     write_splits,
 )
 from edge_recog_converter.decoded import default_cache
 from edge_recog_converter.errors import DatasetError
-from edge_recog_converter.exporting import provenance_now, seal
+from edge_recog_converter.exporting import provenance_now, seal, tool_versions
 from edge_recog_converter.heads import make_with_head
 from edge_recog_converter.making import Job
 from edge_recog_converter.parity import Parity, compare
@@ -93,9 +94,14 @@ def build(
             f"{data}: there are pictures with no label or several, which can be checked but not "
             "learned from yet: give each exactly one"
         )
-    digests = picture_digests((picture.id, picture.content) for picture in dataset.pictures)
+    pictures = dataset.pictures
+    with reporter.meter("read", len(pictures)) as advance:
+        digests = picture_digests(
+            ((picture.id, picture.content) for picture in pictures), on_picture=advance
+        )
     refuse_leakage(leakage(dataset, digests), allowed=recipe.data.allow_leakage)
-    fingerprint = digest_of([text, *digests.values()])
+    # Labels and splits count as much as pixels; and what other versions began may not fit here.
+    fingerprint = digest_of([text, splits_csv(dataset, digests), str(tool_versions())])
     with run_folder(out, recipe.name, fingerprint=fingerprint) as (partial, folder):
         job = Job(
             recipe=recipe,

@@ -46,7 +46,6 @@ def make_with_head(job: Job, stage: HeadStage, calibration: list[NDArray[np.floa
     return Made(
         network=with_classifier(network, classifier, name=job.recipe.name),
         quantizable=with_classifier(rounded, twin, name=job.recipe.name),
-        rounded=True,
         activation="none",
     )
 

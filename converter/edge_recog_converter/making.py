@@ -34,7 +34,7 @@ class Job:
     cache: Path
     """Of decoded pictures."""
     fingerprint: str
-    """Of recipe and pictures: what was begun under the same can be gone on with."""
+    """Of recipe, pictures and tools: what was begun under the same can be gone on with."""
     metrics: dict[str, Any] = field(default_factory=dict)
     """For metrics.json."""
 
@@ -62,9 +62,12 @@ class Made:
     """A `keras.Model` from normalised pixels to (batch, classes)."""
     quantizable: Any
     """The one to quantise: `network` itself, or a twin whose weights are rounded already."""
-    rounded: bool
-    """Whether that is a twin."""
     activation: Activation
     """What is left to do to turn its output into scores."""
     temperature: float = 1.0
     """That makes its scores mean what they say; 1 where it was not fitted."""
+
+    @property
+    def rounded(self) -> bool:
+        """Whether the weights of the one to quantise are rounded already."""
+        return self.quantizable is not self.network

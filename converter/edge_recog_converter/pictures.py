@@ -7,7 +7,6 @@ stricter: a picture whose file ends too early is not used (see `edge_recog_conve
 
 from __future__ import annotations
 
-import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -47,11 +46,9 @@ def decode_whole(data: bytes, *, where: str) -> NDArray[np.uint8]:
 
 
 class PictureReader:
-    """Reads pictures as frames; notes the digest of each, and which could not be read."""
+    """Reads pictures as frames; notes which could not be read."""
 
     def __init__(self) -> None:
-        self.digests: dict[str, str] = {}
-        """Picture's id → SHA-256 of its file."""
         self.skipped: dict[str, str] = {}
         """Picture's id → why it could not be read."""
 
@@ -63,7 +60,6 @@ class PictureReader:
         except OSError as error:
             self.skipped[picture.id] = reason_of(error, where=str(picture.content))
             return None
-        self.digests[picture.id] = hashlib.sha256(data).hexdigest()
         return Frame.from_rgb(pixels, source=picture.id)
 
     def frames(self, pictures: Sequence[Picture]) -> Iterator[tuple[Picture, Frame]]:

@@ -27,12 +27,13 @@ _STATES = "*.state"
 def run_folder(out: Path, name: str, *, fingerprint: str) -> Iterator[tuple[Path, Path]]:
     """Yield the folder to write into, and the one that it becomes when the block ends well.
 
-    After Ctrl-C it stays if a training can be gone on with; after an error nothing stays.
+    If it ends otherwise, by Ctrl-C or an error, the folder stays if a training can be gone on with,
+    and else goes.
 
     Args:
         out: Where it is made.
         name: What its name begins with.
-        fingerprint: Of recipe and pictures.
+        fingerprint: Of recipe, pictures and tools.
 
     Raises:
         TrainingError: Another process is at the same run.
@@ -44,12 +45,9 @@ def run_folder(out: Path, name: str, *, fingerprint: str) -> Iterator[tuple[Path
             raise TrainingError(f"{partial}: another build is writing it; wait for it, or stop it")
         try:
             yield partial, final
-        except KeyboardInterrupt:
+        except BaseException:
             if not any(partial.glob(_STATES)):
                 shutil.rmtree(partial, ignore_errors=True)
-            raise
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
             raise
     for state in partial.glob(_STATES):
         state.unlink()

@@ -63,7 +63,6 @@ def make_by_training(job: Job, stages: Sequence[HeadStage | TrainStage]) -> Made
     return Made(
         network=network,
         quantizable=network,
-        rounded=False,
         activation="softmax",
         temperature=temperature,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 from edge_recog_converter.build import BuiltModel, build
+from edge_recog_converter.errors import ConversionError
 from edge_recog_converter.reporting import Reporter
 from edge_recog_converter.run_folders import run_folder
 from rich.console import Console
@@ -165,6 +167,38 @@ def test_what_was_interrupted_before_it_learned_leaves_nothing(tmp_path: Path) -
     with pytest.raises(KeyboardInterrupt), run_folder(tmp_path, "x", fingerprint="a"):
         raise KeyboardInterrupt
     assert not list(tmp_path.iterdir())
+
+
+def test_an_error_after_training_does_not_throw_the_training_away(
+    recipe: Path, small_pictures: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ConversionError("no room left")
+
+    arguments = (recipe, small_pictures, tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr("edge_recog_converter.build.convert_float", fail)
+        with pytest.raises(ConversionError):
+            build(*arguments, reporter=Reporter(quiet=True), cache=cache)
+    said = io.StringIO()
+    reporter = Reporter(Console(file=said, width=200))
+    build(*arguments, reporter=reporter, cache=cache)
+    assert "12 of them before" in said.getvalue()
+
+
+def test_the_same_pictures_under_other_labels_are_another_training(
+    recipe: Path, small_pictures: Path, cache: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "runs"
+    command = [sys.executable, "-c", KILLED, *map(str, (recipe, small_pictures, out, cache))]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    renamed = tmp_path / "pictures"
+    shutil.copytree(small_pictures, renamed)
+    for split in ("train", "validation", "test"):
+        (renamed / split / "lines").rename(renamed / split / "a-lines")
+    said = io.StringIO()
+    build(recipe, renamed, out, reporter=Reporter(Console(file=said, width=200)), cache=cache)
+    assert "of them before" not in said.getvalue()
 
 
 def test_a_run_that_somebody_is_at_is_not_taken_over(tmp_path: Path) -> None:

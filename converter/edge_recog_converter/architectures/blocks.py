@@ -61,6 +61,37 @@ def depthwise(
     return activate(normalize(x, name), name, activation)
 
 
+def inverted_residual(
+    x: Any,
+    name: str,
+    *,
+    filters: int,
+    expanded: int,
+    stride: int,
+    kernel: int = 3,
+    activation: Activation = "relu6",
+) -> Any:
+    """Return expand, depthwise, project; plus `x` where the shapes allow it.
+
+    Args:
+        x: (batch, height, width, channels).
+        name: Prefix of the layers' names.
+        filters: Output channels.
+        expanded: Channels within; as many as `x` has builds no expansion.
+        stride: Of the depthwise convolution.
+        kernel: Of the depthwise convolution.
+        activation: After the first two.
+    """
+    shortcut = x
+    if expanded != shortcut.shape[-1]:
+        x = convolution(x, f"{name}_expand", filters=expanded, activation=activation)
+    x = depthwise(x, f"{name}_depthwise", kernel=kernel, stride=stride, activation=activation)
+    x = convolution(x, f"{name}_project", filters=filters, activation=None)
+    if stride == 1 and shortcut.shape[-1] == filters:
+        x = keras.layers.Add(name=f"{name}_add")([x, shortcut])
+    return x
+
+
 def normalize(x: Any, name: str) -> Any:
     """Return the batch normalisation `NAME_norm` of `x`."""
     return keras.layers.BatchNormalization(

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from edge_recog_converter._tensorflow import keras
+from edge_recog_converter.architectures.blocks import convolution, image_input, inverted_residual
 from edge_recog_converter.architectures.scaling import scaled_filters
 from edge_recog_converter.errors import RecipeError
 
@@ -28,8 +29,6 @@ PIXEL_MEAN: Final = 127.0
 PIXEL_STD: Final = 128.0
 """Then divided by this: STDDEV_RGB of the source."""
 
-_BATCH_NORM_EPSILON: Final = 1e-3
-_BATCH_NORM_MOMENTUM: Final = 0.99
 _STEM_FILTERS: Final = 32
 _HEAD_FILTERS: Final = 1280
 
@@ -150,11 +149,18 @@ def build_efficientnet_lite(
             f"filters and {classes} classes: all must be at least 1"
         )
 
-    image = keras.Input((height, breadth, channels), name="image")
-    x = _convolution(image, "stem", filters=stem_filters, kernel=3, stride=2)
+    image = image_input((height, breadth, channels))
+    x = convolution(image, "stem", filters=stem_filters, kernel=3, stride=2, activation="relu6")
     for block in lite_blocks(width=width, depth=depth):
-        x = _inverted_residual(x, block)
-    x = _convolution(x, "head", filters=head_filters)
+        x = inverted_residual(
+            x,
+            block.name,
+            filters=block.filters,
+            expanded=x.shape[-1] * block.expansion,
+            kernel=block.kernel,
+            stride=block.stride,
+        )
+    x = convolution(x, "head", filters=head_filters, activation="relu6")
     x = keras.layers.GlobalAveragePooling2D(name="features")(x)
     name = f"efficientnet_lite{variant}"
     if classes is None:
@@ -233,54 +239,3 @@ def _letters(index: int) -> str:
         index, digit = divmod(index - 1, 26)
         letters = chr(ord("a") + digit) + letters
     return letters
-
-
-def _inverted_residual(x: Any, block: LiteBlock) -> Any:
-    """Return expand, depthwise, project; plus `x` where the shapes allow it."""
-    shortcut = x
-    if block.expansion != 1:
-        filters = shortcut.shape[-1] * block.expansion
-        x = _convolution(x, f"{block.name}_expand", filters=filters)
-    x = keras.layers.DepthwiseConv2D(
-        block.kernel,
-        block.stride,
-        padding="same",
-        use_bias=False,
-        depthwise_initializer=_kernel_initializer(),
-        name=f"{block.name}_depthwise_conv",
-    )(x)
-    x = _normalization(f"{block.name}_depthwise")(x)
-    x = keras.layers.ReLU(6.0, name=f"{block.name}_depthwise_relu6")(x)
-    x = _convolution(x, f"{block.name}_project", filters=block.filters, activate=False)
-    if block.stride == 1 and shortcut.shape[-1] == block.filters:
-        x = keras.layers.Add(name=f"{block.name}_add")([x, shortcut])
-    return x
-
-
-def _convolution(
-    x: Any, name: str, *, filters: int, kernel: int = 1, stride: int = 1, activate: bool = True
-) -> Any:
-    """Return convolution, normalisation and, where asked for, ReLU6."""
-    x = keras.layers.Conv2D(
-        filters,
-        kernel,
-        stride,
-        # TensorFlow's SAME: with stride 2 and an even side, the odd pixel goes right and below.
-        padding="same",
-        use_bias=False,
-        kernel_initializer=_kernel_initializer(),
-        name=f"{name}_conv",
-    )(x)
-    x = _normalization(name)(x)
-    return keras.layers.ReLU(6.0, name=f"{name}_relu6")(x) if activate else x
-
-
-def _kernel_initializer() -> Any:
-    """Return He's initialiser over outgoing connections, as the source has it."""
-    return keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
-
-
-def _normalization(name: str) -> Any:
-    return keras.layers.BatchNormalization(
-        momentum=_BATCH_NORM_MOMENTUM, epsilon=_BATCH_NORM_EPSILON, name=f"{name}_norm"
-    )

@@ -11,11 +11,10 @@ from typing import Any, Final, NamedTuple
 
 from edge_recog_converter._tensorflow import keras
 from edge_recog_converter.architectures.blocks import (
-    Activation,
     convolution,
-    depthwise,
     finish,
     image_input,
+    inverted_residual,
 )
 from edge_recog_converter.architectures.scaling import scaled_filters
 
@@ -78,32 +77,3 @@ def build_mobilenet_v2(
     )
     x = keras.layers.GlobalAveragePooling2D(name="features")(x)
     return finish(image, x, "mobilenet_v2", classes=classes, dropout=dropout)
-
-
-def inverted_residual(
-    x: Any,
-    name: str,
-    *,
-    filters: int,
-    expanded: int,
-    stride: int,
-    activation: Activation = "relu6",
-) -> Any:
-    """Return expand, depthwise 3x3, project; plus `x` where the shapes allow it.
-
-    Args:
-        x: (batch, height, width, channels).
-        name: Prefix of the layers' names.
-        filters: Output channels.
-        expanded: Channels within; as many as `x` has builds no expansion.
-        stride: Of the depthwise convolution.
-        activation: After the first two.
-    """
-    shortcut = x
-    if expanded != shortcut.shape[-1]:
-        x = convolution(x, f"{name}_expand", filters=expanded, activation=activation)
-    x = depthwise(x, f"{name}_depthwise", stride=stride, activation=activation)
-    x = convolution(x, f"{name}_project", filters=filters, activation=None)
-    if stride == 1 and shortcut.shape[-1] == filters:
-        x = keras.layers.Add(name=f"{name}_add")([x, shortcut])
-    return x

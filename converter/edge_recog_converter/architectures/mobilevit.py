@@ -19,9 +19,9 @@ from edge_recog_converter.architectures.blocks import (
     convolution,
     finish,
     image_input,
+    inverted_residual,
     kernel_initializer,
 )
-from edge_recog_converter.architectures.mobilenet_v2 import inverted_residual
 from edge_recog_converter.architectures.scaling import scaled_filters
 from edge_recog_converter.architectures.transformer import encoder_block, normalize_tokens
 
