@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_recog.cameras.images import shrink
-from edge_recog_converter.checking.markup import NOTHING, Markup, escape, joined, table, tag, void
-from edge_recog_converter.datasets.labelled import SPLITS
-from edge_recog_converter.pictures import decode_whole
+from edge_recog_converter.pages.markup import (
+    NOTHING,
+    Markup,
+    joined,
+    left_out,
+    name,
+    section,
+    tag,
+)
+from edge_recog_converter.pages.skeleton import whole_page
+from edge_recog_converter.pages.splits import class_counts
+from edge_recog_converter.pages.tables import table
+from edge_recog_converter.pages.thumbnails import gallery, lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edge_recog_converter.checking.document import CheckResult, ClassCount, Finding, Likes
-    from edge_recog_converter.datasets.labelled import Content
+    from edge_recog_converter.checking.document import CheckResult, Finding, Likes
+    from edge_recog_converter.datasets.labelled import Content, Split
 
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-"""What a browser is told to allow: nothing that is not in the page."""
 SETS_SHOWN = 40
 """Of exact copies, and as many of near ones."""
 PICTURES_SHOWN = 8
 """Of each set."""
 _ROWS_SHOWN = 200
-_LONGEST = 160
-_QUALITY = 80
 _TITLES = {"error": "Error", "warning": "Warning", "note": "Note"}
 _BOXES = {"error": "invalid", "warning": "warning", "note": "open"}
 
@@ -38,20 +42,8 @@ def page(result: CheckResult, contents: Mapping[str, Content]) -> str:
         contents: Id → picture, for thumbnails; those that cannot be read are named only.
     """
     title = f"Data check: {Path(result.data).resolve().name}"
-    style = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
-    head = joined(
-        [
-            Markup('<meta charset="utf-8">\n'),
-            Markup(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'),
-            Markup('<meta name="viewport" content="width=device-width, initial-scale=1">\n'),
-            Markup('<meta name="color-scheme" content="light dark">\n'),
-            Markup('<link rel="icon" href="data:,">\n'),
-            tag("title", title),
-            Markup(f"\n<style>\n{style}</style>\n"),
-        ]
-    )
-    main = tag(
-        "main",
+    return whole_page(
+        title,
         tag("header", tag("h1", title), tag("p", _facts(result), class_="faint")),
         _verdict(result),
         *(_finding(finding) for finding in result.findings),
@@ -61,7 +53,6 @@ def page(result: CheckResult, contents: Mapping[str, Content]) -> str:
         _alike("near", "Pictures that look alike", result.near, contents),
         _corrupt(result),
     )
-    return f'<!doctype html>\n<html lang="en"><head>\n{head}</head>\n<body>{main}</body></html>\n'
 
 
 def _facts(result: CheckResult) -> str:
@@ -99,47 +90,28 @@ def _finding(finding: Finding) -> Markup:
     )
 
 
-def _section(key: str, title: str, *content: object) -> Markup:
-    return tag("section", tag("h2", title), *content, id=key)
-
-
 def _classes(result: CheckResult) -> Markup:
-    most = max((one.total for one in result.classes), default=0) or 1
-    shown = sorted(result.classes, key=lambda one: -one.total)[:_ROWS_SHOWN]
-    keys = joined(tag("span", tag("span", class_=f"key {split}"), split) for split in SPLITS)
-    ratio = "" if result.imbalance is None else f"Largest to smallest: {result.imbalance:.1f}. "
-    return _section(
+    ratio = "" if result.imbalance is None else f"Largest to smallest: {result.imbalance:.1f}."
+    counts: list[tuple[str, Mapping[Split, int]]] = [
+        (one.name, {"train": one.train, "validation": one.validation, "test": one.test})
+        for one in result.classes
+    ]
+    return section(
         "classes",
         "Classes",
-        tag("p", ratio, "Pictures that can be read, by split: ", tag("span", keys, class_="keys")),
-        table(
-            ["", "", *SPLITS, "all"],
-            [
-                [one.name, _bar(one, most), *(f"{getattr(one, split):,}" for split in SPLITS),
-                 f"{one.total:,}"]
-                for one in shown
-            ],
-        ),
-        _left_out(len(result.classes) - len(shown), "classes"),
-    )  # fmt: skip
-
-
-def _bar(one: ClassCount, most: int) -> Markup:
-    parts = joined(
-        tag("span", class_=split, style=f"width: {100 * getattr(one, split) / most:.2f}%")
-        for split in SPLITS
+        tag("p", ratio) if ratio else NOTHING,
+        class_counts(counts, caption="Pictures that can be read, by class and split"),
     )
-    said = ", ".join(f"{split} {getattr(one, split)}" for split in SPLITS)
-    return tag("div", parts, class_="bar", role="img", title=said)
 
 
 def _pictures(result: CheckResult) -> Markup:
-    sizes = [(name, f"{width} x {height}") for name, (width, height) in result.sizes.items()]
-    return _section(
+    sizes = [(one, f"{width} x {height}") for one, (width, height) in result.sizes.items()]
+    modes = [(mode, f"{count:,}") for mode, count in result.modes.items()]
+    return section(
         "pictures",
         "Pictures",
-        table(["size", "pixels"], sizes),
-        table(["file", "pictures"], [(mode, f"{n:,}") for mode, n in result.modes.items()]),
+        table(["picture", "pixels"], sizes, caption="Sizes of pictures"),
+        table(["file", "pictures"], modes, caption="Kinds of files"),
     )
 
 
@@ -147,11 +119,11 @@ def _alike(key: str, title: str, sets: Sequence[Likes], contents: Mapping[str, C
     if not sets:
         return NOTHING
     shown = sets[:SETS_SHOWN]
-    return _section(
+    return section(
         key,
         title,
         *(_set(one, contents) for one in shown),
-        _left_out(len(sets) - len(shown), "sets"),
+        left_out(len(sets) - len(shown), "sets"),
     )
 
 
@@ -161,57 +133,31 @@ def _set(one: Likes, contents: Mapping[str, Content]) -> Markup:
         remarks.append("in more than one split")
     if one.labels_differ:
         remarks.append("with different labels")
-    figures = [
-        tag(
-            "figure",
-            _image(contents[place.id]),
-            tag(
-                "figcaption",
-                tag("strong", ", ".join(place.labels) or "no label"), " ",
-                tag("span", place.split, class_=f"tag {place.split}"),
-                tag("div", _path(place.id)),
+    shown = gallery(
+        (
+            contents.get(place.id),
+            place.id,
+            lines(
+                joined([
+                    tag("strong", joined(map(name, place.labels), ", ") or "no label"), " ",
+                    tag("span", place.split, class_=f"tag {place.split}"),
+                ]),
+                name(place.id),
             ),
-            class_="copy",
         )
         for place in one.pictures[:PICTURES_SHOWN]
-    ]  # fmt: skip
-    more = _left_out(len(one.pictures) - PICTURES_SHOWN, "pictures")
-    caption = tag("p", ", ".join(remarks), class_="faint")
-    return tag("div", caption, tag("div", *figures, class_="copies"), more, class_="set")
-
-
-def _path(name: str) -> Markup:
-    """Return a path that may be broken after each slash."""
-    return Markup(f"<bdi>{'/<wbr>'.join(escape(part) for part in name.split('/'))}</bdi>")
-
-
-def _image(content: Content) -> Markup:
-    import cv2
-
-    try:
-        pixels = shrink(decode_whole(content.read_bytes(), where=str(content)), _LONGEST)
-    except OSError:
-        return tag("div", "not there any more", class_="gone")
-    done, jpeg = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    if not done:
-        return tag("div", "cannot be shown", class_="gone")
-    data = base64.b64encode(jpeg.tobytes()).decode()
-    return void("img", src=f"data:image/jpeg;base64,{data}", alt="", loading="lazy")
+    )  # fmt: skip
+    more = left_out(len(one.pictures) - PICTURES_SHOWN, "pictures")
+    return tag("div", tag("p", ", ".join(remarks), class_="faint"), shown, more, class_="set")
 
 
 def _corrupt(result: CheckResult) -> Markup:
     if not result.corrupt:
         return NOTHING
     shown = list(result.corrupt.items())[:_ROWS_SHOWN]
-    return _section(
+    return section(
         "corrupt",
         "Files that cannot be read",
         tag("ul", *(tag("li", reason) for _, reason in shown)),
-        _left_out(len(result.corrupt) - len(shown), "files"),
-    )
-
-
-def _left_out(count: int, what: str) -> Markup:
-    return (
-        tag("p", f"{count:,} more {what} are not shown.", class_="faint") if count > 0 else NOTHING
+        left_out(len(result.corrupt) - len(shown), "files"),
     )

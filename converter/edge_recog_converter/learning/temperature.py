@@ -6,6 +6,7 @@ The best answer stays the best answer; only how sure it is changes.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,25 +62,56 @@ def negative_log_likelihood(scores: NDArray[np.floating], labels: NDArray[np.int
     return float(-np.log(np.clip(right, 1e-12, None)).mean())
 
 
+@dataclass(frozen=True, slots=True)
+class ConfidenceBin:
+    """Answers of which a model is about equally sure."""
+
+    confidence: float
+    """Mean score, 0-1."""
+    accuracy: float
+    """Share that is right, 0-1."""
+    count: int
+
+
 def expected_calibration_error(
     confidences: NDArray[np.floating], right: NDArray[np.bool_], *, bins: int = 15
 ) -> float:
-    """Return the mean distance of confidence from accuracy, over bins of equally many pictures.
-
-    Equal-mass bins: J. Nixon et al., Measuring Calibration in Deep Learning, 2019,
-    https://arxiv.org/abs/1904.01685.
+    """Return the mean distance of confidence from accuracy, over bins of equally many answers.
 
     Args:
-        confidences: (pictures,) score of the best label, 0-1.
-        right: (pictures,) whether the best label was the right one.
-        bins: Fewer where there are fewer pictures.
+        confidences: (answers,) scores, 0-1, such as those of the best labels.
+        right: (answers,) whether what the score is of is true.
+        bins: As in `equal_mass_bins`.
     """
-    order = np.argsort(confidences, kind="stable")
-    parts = np.array_split(order, min(bins, len(order)))
     distances = [
-        abs(float(np.mean(confidences[part]) - np.mean(right[part]))) * len(part) for part in parts
+        abs(one.confidence - one.accuracy) * one.count
+        for one in equal_mass_bins(confidences, right, bins=bins)
     ]
-    return sum(distances) / len(order)
+    return sum(distances) / len(confidences)
+
+
+def equal_mass_bins(
+    confidences: NDArray[np.floating], right: NDArray[np.bool_], *, bins: int = 15
+) -> tuple[ConfidenceBin, ...]:
+    """Return answers in bins of equally many, least confident first.
+
+    Equal-mass bins: J. Nixon et al., Measuring Calibration in Deep Learning, 2019,
+    https://arxiv.org/abs/1904.01685. An edge may fall among answers of equal confidence, of which
+    saturated and 8-bit scores have many: each of them counts as the share of them that is right, so
+    that the order in which pictures come does not matter.
+
+    Args:
+        confidences: (answers,) scores, 0-1; at least one.
+        right: (answers,) whether what the score is of is true.
+        bins: Fewer where there are fewer answers. The first ones have one more, if they must.
+    """
+    values, positions = np.unique(np.asarray(confidences, np.float64), return_inverse=True)
+    shares = np.bincount(positions, weights=right) / np.bincount(positions)
+    parts = np.array_split(np.sort(positions), min(bins, len(positions)))
+    return tuple(
+        ConfidenceBin(float(values[part].mean()), float(shares[part].mean()), len(part))
+        for part in parts
+    )
 
 
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -7,6 +7,8 @@ import pytest
 from edge_recog_converter.learning.temperature import (
     LEAST,
     MOST,
+    ConfidenceBin,
+    equal_mass_bins,
     expected_calibration_error,
     fit_sigmoid_temperature,
     fit_temperature,
@@ -61,6 +63,28 @@ def test_calibration_error_by_hand() -> None:
     confidences = np.array([0.6, 0.6, 0.9, 0.9])
     right = np.array([True, False, True, True])
     assert expected_calibration_error(confidences, right, bins=2) == pytest.approx(0.1)
+
+
+def test_bins_are_of_equally_many_the_least_confident_first() -> None:
+    confidences = np.array([0.75, 0.25, 0.5, 1.0, 0.0])
+    right = np.array([True, False, True, True, False])
+    assert equal_mass_bins(confidences, right, bins=2) == (
+        ConfidenceBin(confidence=0.25, accuracy=pytest.approx(1 / 3), count=3),
+        ConfidenceBin(confidence=0.875, accuracy=1.0, count=2),
+    )
+
+
+def test_there_are_no_more_bins_than_answers() -> None:
+    assert equal_mass_bins(np.array([0.5]), np.array([True])) == (ConfidenceBin(0.5, 1.0, 1),)
+
+
+def test_equal_answers_count_the_same_in_whatever_bin_and_order() -> None:
+    confidences = np.ones(4)
+    for right in ([True, True, False, False], [False, True, True, False]):
+        assert equal_mass_bins(confidences, np.array(right), bins=2) == (
+            ConfidenceBin(confidence=1.0, accuracy=0.5, count=2),
+            ConfidenceBin(confidence=1.0, accuracy=0.5, count=2),
+        )
 
 
 @settings(derandomize=True)
