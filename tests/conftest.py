@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import pytest
 
+from edge_recog.cli.output import OURS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -36,6 +38,8 @@ def log_of_one_test() -> Iterator[None]:
     root = logging.getLogger()
     before, level = list(root.handlers), root.level
     yield
+    for name in OURS:
+        logging.getLogger(name).setLevel(logging.NOTSET)
     for handler in list(root.handlers):
         if handler not in before:
             root.removeHandler(handler)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
+import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from edge_recog.bundle import Bundle
 from edge_recog.classifier import Classifier
-from edge_recog.contract import Accuracy, Contract
-from edge_recog_converter.architectures import find_architecture
+from edge_recog.contract import Accuracy
 from edge_recog_converter.calibration import calibration_inputs, choose
 from edge_recog_converter.datasets import (
     digest_of,
@@ -25,24 +25,34 @@ from edge_recog_converter.datasets import (
     write_splits,
 )
 from edge_recog_converter.decoded import default_cache
-from edge_recog_converter.errors import DatasetError
+from edge_recog_converter.errors import RecipeError
 from edge_recog_converter.exporting import provenance_now, seal, tool_versions
 from edge_recog_converter.heads import make_with_head
+from edge_recog_converter.learning.objectives import OBJECTIVES
+from edge_recog_converter.learning.workers import VARIABLE as WORKERS_VARIABLE
+from edge_recog_converter.learning.workers import alone
 from edge_recog_converter.making import Job
-from edge_recog_converter.parity import Parity, compare
+from edge_recog_converter.parity import compare, run_both
 from edge_recog_converter.pictures import PictureReader
 from edge_recog_converter.quantization import convert_float, quantize_full_int8
-from edge_recog_converter.recipe import HeadStage, load_recipe, preprocessing_of
+from edge_recog_converter.recipe import HeadStage, TrainStage, load_recipe
+from edge_recog_converter.reported import REPORT_PAGE, judged, report_of, say_figures, write_report
 from edge_recog_converter.run_folders import run_folder
+from edge_recog_converter.starting import start_of
+from edge_recog_converter.trained import make_by_training, train_network
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     from numpy.typing import NDArray
 
+    from edge_recog_converter.datasets import Dataset
+    from edge_recog_converter.learning.workers import Workers
     from edge_recog_converter.making import Made
+    from edge_recog_converter.parity import SideBySide
+    from edge_recog_converter.recipe import Recipe
+    from edge_recog_converter.report.document import ModelFigures, Parity, Report
     from edge_recog_converter.reporting import Reporter
+    from edge_recog_converter.starting import Start
 
 _GOLDEN_PICTURES = 4
 
@@ -52,18 +62,24 @@ class BuiltModel:
     """What a build leaves behind."""
 
     folder: Path
-    """recipe.toml, splits.csv, metrics.json, model.keras, calibration.txt, build.log and the model
-    files."""
+    """recipe.toml, splits.csv, report.html, report.json, model.keras, calibration.txt, build.log,
+    tensorboard/ and the model files."""
     int8: Path
     """The model file to ship."""
     float: Path
     """The same model before quantisation."""
-    parity: Parity
-    """The two on the test split."""
+    report: Report
+    """What report.json says."""
 
 
 def build(
-    recipe_path: Path, data: Path, out: Path, *, reporter: Reporter, cache: Path | None = None
+    recipe_path: Path,
+    data: Path,
+    out: Path,
+    *,
+    reporter: Reporter,
+    cache: Path | None = None,
+    workers: Workers | None = None,
 ) -> BuiltModel:
     """Follow a recipe.
 
@@ -76,24 +92,94 @@ def build(
         out: Where the run's folder, NAME-DATE-NUMBER, is made.
         reporter: Told how it goes.
         cache: Of decoded pictures; `decoded.default_cache()` if None.
+        workers: Of which this is the chief; the others call `assist`. This process alone if None.
 
     Raises:
         EdgeRecogError: The recipe, the pictures or the result are not usable; says why.
     """
-    recipe, text = load_recipe(recipe_path)
-    architecture = find_architecture(recipe.model.architecture)
-    preprocessing = preprocessing_of(
-        recipe.model,
-        resolution=architecture.native_side,
-        mean=architecture.pixel_mean,
-        std=architecture.pixel_std,
-    )
-    dataset = find_dataset(data, recipe.data, seed=recipe.seed)
-    if dataset.task == "multi-label":
-        raise DatasetError(
-            f"{data}: there are pictures with no label or several, which can be checked but not "
-            "learned from yet: give each exactly one"
+    work = _prepared(recipe_path, data, reporter, workers)
+    recipe = work.recipe
+    with run_folder(out, recipe.name, fingerprint=work.fingerprint) as (partial, folder):
+        job = work.job(partial, reporter, cache)
+        write_splits(partial / "splits.csv", work.dataset, work.digests, force=True)
+        report = _Build(job, work.text, work.digests).run()
+        reporter.say("wrote", f"{folder / recipe.name}.tflite   {folder / REPORT_PAGE}")
+        (partial / "build.log").write_text(reporter.log, encoding="utf-8")
+    stem = folder / recipe.name
+    return BuiltModel(
+        folder, stem.with_name(f"{recipe.name}.tflite"),
+        stem.with_name(f"{recipe.name}-float.tflite"), report,
+    )  # fmt: skip
+
+
+def assist(
+    recipe_path: Path,
+    data: Path,
+    *,
+    reporter: Reporter,
+    workers: Workers,
+    cache: Path | None = None,
+) -> None:
+    """Take part in a training whose chief makes the model; writes nothing but the cache.
+
+    Args:
+        recipe_path: As the chief's.
+        data: As the chief's.
+        reporter: Told how it goes.
+        workers: Of which this is not the chief.
+        cache: As for `build`.
+
+    Raises:
+        EdgeRecogError: The recipe or the pictures are not usable, or another worker was lost.
+    """
+    work = _prepared(recipe_path, data, reporter, workers)
+    with tempfile.TemporaryDirectory(prefix="edge-recog-worker-") as folder:
+        train_network(work.job(Path(folder), reporter, cache), work.recipe.making)
+    reporter.say("done", f"worker {workers.index} has trained; worker 0 makes the model")
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What a recipe and a folder of pictures turn out to be."""
+
+    recipe: Recipe
+    text: str
+    """Of the recipe."""
+    start: Start
+    dataset: Dataset
+    digests: dict[str, str]
+    """Picture's id → SHA-256."""
+    fingerprint: str
+    workers: Workers
+
+    def job(self, folder: Path, reporter: Reporter, cache: Path | None) -> Job:
+        return Job(
+            recipe=self.recipe,
+            dataset=self.dataset,
+            start=self.start,
+            reader=PictureReader(),
+            reporter=reporter,
+            folder=folder,
+            cache=cache or default_cache(),
+            fingerprint=self.fingerprint,
+            workers=self.workers,
         )
+
+
+def _prepared(recipe_path: Path, data: Path, reporter: Reporter, workers: Workers | None) -> _Work:
+    """Read the recipe and find the pictures; refuse what cannot become a model."""
+    workers = workers or alone()
+    recipe, text = load_recipe(recipe_path)
+    training = [stage for stage in recipe.making if isinstance(stage, TrainStage)]
+    if not workers.alone and not training:
+        raise RecipeError(
+            f"{recipe_path}: there is nothing for {workers.count} workers to do, as no stage is of "
+            f"kind train: unset {WORKERS_VARIABLE}"
+        )
+    start = start_of(recipe, recipe_path.parent)
+    dataset = find_dataset(data, recipe.data, seed=recipe.seed)
+    objective = OBJECTIVES[dataset.task]
+    objective.check([stage.loss for stage in training], recipe.data.balance)
     pictures = dataset.pictures
     with reporter.meter("read", len(pictures)) as advance:
         digests = picture_digests(
@@ -101,28 +187,8 @@ def build(
         )
     refuse_leakage(leakage(dataset, digests), allowed=recipe.data.allow_leakage)
     # Labels and splits count as much as pixels; and what other versions began may not fit here.
-    fingerprint = digest_of([text, splits_csv(dataset, digests), str(tool_versions())])
-    with run_folder(out, recipe.name, fingerprint=fingerprint) as (partial, folder):
-        job = Job(
-            recipe=recipe,
-            dataset=dataset,
-            preprocessing=preprocessing,
-            reader=PictureReader(),
-            reporter=reporter,
-            folder=partial,
-            cache=cache or default_cache(),
-            fingerprint=fingerprint,
-            metrics={"schema_version": 1, "name": recipe.name},
-        )
-        write_splits(partial / "splits.csv", dataset, digests, force=True)
-        parity = _Build(job, text, digests).run()
-        reporter.say("wrote", f"{folder / recipe.name}.tflite")
-        (partial / "build.log").write_text(reporter.log, encoding="utf-8")
-    stem = folder / recipe.name
-    return BuiltModel(
-        folder, stem.with_name(f"{recipe.name}.tflite"),
-        stem.with_name(f"{recipe.name}-float.tflite"), parity,
-    )  # fmt: skip
+    parts = [text, start.digest, splits_csv(dataset, digests), str(tool_versions())]
+    return _Work(recipe, text, start, dataset, digests, digest_of(parts), workers)
 
 
 class _Build:
@@ -134,7 +200,7 @@ class _Build:
         self._digests = digests
         self._calibration: list[str] = []
 
-    def run(self) -> Parity:
+    def run(self) -> Report:
         start = time.monotonic()
         job = self._job
         (job.folder / "recipe.toml").write_text(self._text, encoding="utf-8")
@@ -154,20 +220,30 @@ class _Build:
         job.reporter.say(
             "quantise", f"INT8, calibrated on {len(self._calibration)} training pictures"
         )
-        parity = self._test(models, made)
-        self._finish(models, made, parity)
-        job.metrics["seconds"] = round(time.monotonic() - start, 1)
-        document = msgspec.json.format(msgspec.json.encode(job.metrics), indent=2)
-        (job.folder / "metrics.json").write_bytes(document + b"\n")
-        return parity
+        both = self._test(models, made)
+        parity = compare(both, job.dataset.labels, made.thresholds)
+        figures = [
+            self._write(models[one.kind], made, one, parity, count=len(both.ids))
+            for one in judged(job, made, both)
+        ]
+        report = report_of(
+            job,
+            made,
+            figures,
+            parity,
+            recipe=self._text,
+            fingerprint=digest_of(self._digests.values()),
+            seconds=time.monotonic() - start,
+        )
+        say_figures(job.reporter, report)
+        write_report(report, job)
+        return report
 
     def _make(self, inputs: list[NDArray[np.float32]]) -> Made:
         """Follow the stages before quantisation."""
         stages = self._job.recipe.making
         if len(stages) == 1 and isinstance(stages[0], HeadStage):
             return make_with_head(self._job, stages[0], inputs)
-        from edge_recog_converter.trained import make_by_training
-
         return make_by_training(self._job, stages)
 
     def _calibrate(self) -> list[NDArray[np.float32]]:
@@ -186,79 +262,55 @@ class _Build:
         (self._job.folder / "calibration.txt").write_text(listing, encoding="utf-8")
         return list(calibration_inputs(pixels, self._job.preprocessing))
 
-    def _test(self, models: dict[str, bytes], made: Made) -> Parity:
-        """Compare the two models on the test split, each as it will ship."""
-        bundles = {
-            kind: Bundle.from_bytes(self._seal(kind, tflite, made, ()), where=kind)
-            for kind, tflite in models.items()
-        }
+    def _test(self, models: dict[str, bytes], made: Made) -> SideBySide:
+        """Run the two models on the test split, each as it will ship."""
+        slow, fast = (
+            Bundle.from_bytes(self._seal(kind, models[kind], made, ()), where=kind)
+            for kind in ("float", "int8")
+        )
         pictures = self._job.dataset.splits["test"]
-        frames = (
-            (picture.id, frame, picture.label)
-            for picture, frame in self._job.frames(pictures, "test")
-        )
-        with (
-            Classifier.open(bundles["float"]) as float_model,
-            Classifier.open(bundles["int8"]) as int8_model,
-        ):
-            parity = compare(
-                float_model,
-                int8_model,
-                frames,
-            )
-        self._job.metrics["test"] = dataclasses.asdict(parity)
-        return parity
+        frames = ((picture.id, frame) for picture, frame in self._job.frames(pictures, "test"))
+        with Classifier.open(slow) as float_model, Classifier.open(fast) as int8_model:
+            return run_both(float_model, int8_model, frames)
 
-    def _finish(self, models: dict[str, bytes], made: Made, parity: Parity) -> None:
-        sizes = {}
-        for kind, top1 in (("float", parity.float_top1), ("int8", parity.int8_top1)):
-            measured = [] if top1 is None else [("top-1", top1)]
-            if kind == "int8":
-                measured.append(("agreement with float", parity.agreement))
-            figures = tuple(
-                Accuracy(
-                    dataset=self._job.dataset.root.resolve().name, split="test",
-                    metric=metric, value=value, count=parity.count,
-                )
-                for metric, value in measured
-            )  # fmt: skip
-            suffix = "" if kind == "int8" else "-float"
-            path = self._job.folder / f"{self._job.recipe.name}{suffix}.tflite"
-            path.write_bytes(self._seal(kind, models[kind], made, figures))
-            sizes[kind] = path.stat().st_size
-        self._job.metrics["size_bytes"] = sizes
-        self._job.reporter.say(
-            "test",
-            f"float {parity.float_top1:.1%}   INT8 {parity.int8_top1:.1%}   "
-            f"agreement {parity.agreement:.1%} of {parity.count}   "
-            f"largest score difference {parity.largest_difference:.2f}",
+    def _write(
+        self, tflite: bytes, made: Made, figures: ModelFigures, parity: Parity, *, count: int
+    ) -> ModelFigures:
+        """Write a model file with what was measured on it; return that with the file's size."""
+        measured = {
+            "top-1": figures.top1,
+            "mean average precision": figures.mean_average_precision,
+            "micro F1": None if figures.top1 is not None else figures.micro_f1,
+            "macro F1": figures.macro_f1,
+            "agreement with float": parity.agreement if figures.kind == "int8" else None,
+        }
+        accuracy = tuple(
+            Accuracy(
+                dataset=self._job.dataset.root.resolve().name,
+                split="test",
+                metric=metric,
+                value=value,
+                count=count,
+            )
+            for metric, value in measured.items()
+            if value is not None
         )
-        self._job.reporter.say(
-            "cost",
-            f"invoke p50 {parity.float_invoke_ms[0]:.2f} → {parity.int8_invoke_ms[0]:.2f} ms here "
-            f"(1 thread)   {sizes['float'] / 1e3:,.0f} → {sizes['int8'] / 1e3:,.0f} kB",
-        )
+        suffix = "" if figures.kind == "int8" else "-float"
+        path = self._job.folder / f"{self._job.recipe.name}{suffix}.tflite"
+        path.write_bytes(self._seal(figures.kind, tflite, made, accuracy))
+        return msgspec.structs.replace(figures, size_bytes=path.stat().st_size)
 
     def _seal(self, kind: str, tflite: bytes, made: Made, figures: tuple[Accuracy, ...]) -> bytes:
+        job = self._job
         golden = [
-            frame
-            for _, frame in self._job.reader.frames(
-                self._job.dataset.splits["test"][:_GOLDEN_PICTURES]
-            )
+            frame for _, frame in job.reader.frames(job.dataset.splits["test"][:_GOLDEN_PICTURES])
         ]
         return seal(
             tflite,
-            Contract(
-                preprocessing=self._job.preprocessing,
-                activation=made.activation,
-                temperature=made.temperature,
-            ),
-            self._job.dataset.labels,
-            name=self._job.recipe.name if kind == "int8" else f"{self._job.recipe.name}-float",
-            description=(
-                f"{self._job.recipe.model.architecture} with a new classifier, "
-                f"{len(self._job.dataset.labels)} classes, {kind}"
-            ),
+            made.contract(job.preprocessing, job.dataset.task),
+            job.dataset.labels,
+            name=job.recipe.name if kind == "int8" else f"{job.recipe.name}-float",
+            description=(f"{job.start.name} for {len(job.dataset.labels)} classes, {kind}"),
             license="",
             pictures=golden,
             accuracy=figures,

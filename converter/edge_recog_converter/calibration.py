@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 
 
 def choose(pictures: Sequence[Picture], count: int, *, seed: int) -> tuple[Picture, ...]:
-    """Return `count` pictures at most, the classes taken in turn, in a seeded order within each."""
+    """Return `count` pictures at most, the classes taken in turn, in a seeded order within each.
+
+    Of pictures with any number of labels, each set of labels counts as a class.
+    """
     rng = np.random.default_rng(seed)
-    by_class: dict[int, list[Picture]] = {}
+    by_class: dict[tuple[int, ...], list[Picture]] = {}
     for index in rng.permutation(len(pictures)).tolist():
-        by_class.setdefault(pictures[index].label, []).append(pictures[index])
+        by_class.setdefault(pictures[index].labels, []).append(pictures[index])
     turns = [
         queue[turn]
         for turn in range(max(map(len, by_class.values())))

@@ -27,19 +27,27 @@ def build(
     Example: edge-recog build recipes/clothing.toml --data photos/ --out runs/
     """
     set_up_logging(verbose=verbose)
-    import dataclasses
-
+    from edge_recog_converter.build import assist
     from edge_recog_converter.build import build as run
+    from edge_recog_converter.learning.workers import workers_from_environment
     from edge_recog_converter.reporting import Reporter
 
-    built = run(recipe, data, out, reporter=Reporter(quiet=quiet or json))
+    reporter = Reporter(quiet=quiet or json)
+    with reporter.meter("workers", None):
+        workers = workers_from_environment()
+    if not workers.is_chief:
+        assist(recipe, data, reporter=reporter, workers=workers)
+        if json:
+            print_json({"worker": workers.index})
+        return
+    built = run(recipe, data, out, reporter=reporter, workers=workers)
     if json:
         print_json(
             {
                 "folder": str(built.folder),
                 "int8": str(built.int8),
                 "float": str(built.float),
-                "test": dataclasses.asdict(built.parity),
+                "report": built.report,
             }
         )
     else:

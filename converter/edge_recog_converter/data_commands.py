@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path  # noqa: TC003 - typer reads annotations when it runs
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,11 +26,6 @@ class Layout(StrEnum):
     MANIFEST = "manifest"
     IDX = "idx"
     NPZ = "npz"
-
-
-@data_app.callback()
-def _data() -> None:
-    """Keep `check` a word of its own, although it is the only one."""
 
 
 @data_app.command(no_args_is_help=True)
@@ -98,3 +93,51 @@ def check(
             typer.echo(f"wrote {html}")
     if not result.usable:
         raise DatasetError(result.unusable_because)
+
+
+@data_app.command(no_args_is_help=True)
+def preview(
+    recipe: Annotated[Path, typer.Argument(help="A recipe (TOML).", show_default=False)],
+    data: Annotated[Path, typer.Option(help="Folder of pictures.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The sheet, a .png or .jpg file.")] = Path(
+        "preview.png"
+    ),
+    pictures: Annotated[int, typer.Option(min=1, max=64, help="Rows of the sheet.")] = 8,
+    stage: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of the recipe's stages of kind train.", show_default="the first"),
+    ] = None,
+    epoch: Annotated[int, typer.Option(min=1, help="Of the stage.")] = 1,
+    force: Force = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Draw what the network will see in training: pictures preprocessed, then augmented.
+
+    Rows are the epoch's first pictures, in its order. The first augmented version is the one that
+    this epoch trains on; the others are what later steps would make of the picture.
+
+    Example: edge-recog data preview recipes/clothing-fine.toml --data photos/ --out preview.png
+    """
+    set_up_logging(verbose=verbose)
+    from edge_recog.files import refuse_existing, write_file
+    from edge_recog_converter.previewing import document
+    from edge_recog_converter.previewing import preview as preview_of
+    from edge_recog_converter.recipe import load_recipe
+    from edge_recog_converter.reporting import Reporter
+    from edge_recog_converter.sheets import encode_sheet, require_suffix, sheet
+
+    require_suffix(out)
+    refuse_existing(out, force=force)
+    followed, _ = load_recipe(recipe)
+    with Reporter(quiet=quiet or json).meter("preview", None):
+        shown = preview_of(
+            followed, data, pictures=pictures, stage=stage, epoch=epoch, folder=recipe.parent
+        )
+        drawn = encode_sheet(sheet(shown), out)
+    write_file(out, drawn, force=force)
+    if json:
+        print_json(document(shown, out=out))
+    else:
+        typer.echo(f"wrote {out}")

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge_recog.frames import Frame
-    from edge_recog_converter.parity import Parity
+    from edge_recog_converter.parity import SideBySide
+    from edge_recog_converter.report.document import Parity
     from edge_recog_converter.reporting import Reporter
 
 _ROUNDS = 5
@@ -69,10 +70,10 @@ def run_demo(folder: Path, *, reporter: Reporter) -> DemoResult:
                 f"vectors, {classifier.runtime}",
             )
         seen, tiles = _watch(fast, photographs, reporter)
-        parity = _compare(slow, fast, photographs, reporter)
+        both, parity = _compare(slow, fast, photographs, reporter)
     sheet = folder / "contact-sheet.jpg"
     write_file(sheet, encode_jpeg(contact_sheet(tiles)), force=True)
-    _print_table(parity, sizes, len(photographs), reporter)
+    _print_table(both, parity, sizes, reporter)
     reporter.say("pictures", f"annotated contact sheet: {sheet}")
     reporter.say("next", f"edge-recog inspect {paths['int8']}")
     reporter.say("", f"edge-recog classify {paths['int8']} YOUR-PICTURES/ --save annotated/")
@@ -157,23 +158,26 @@ def _tile(frame: Frame) -> Frame:
 
 def _compare(
     slow: Classifier, fast: Classifier, photographs: Sequence[Frame], reporter: Reporter
-) -> Parity:
-    from edge_recog_converter.parity import compare
+) -> tuple[SideBySide, Parity]:
+    from edge_recog_converter.parity import compare, run_both
 
-    shown = [(frame.source, frame, None) for _ in range(_ROUNDS) for frame in photographs]
-    return compare(slow, fast, reporter.track(shown, topic="compare", total=len(shown)))
+    shown = [(frame.source, frame) for _ in range(_ROUNDS) for frame in photographs]
+    both = run_both(slow, fast, reporter.track(shown, topic="compare", total=len(shown)))
+    return both, compare(both, slow.bundle.labels)
 
 
-def _print_table(parity: Parity, sizes: dict[str, int], count: int, reporter: Reporter) -> None:
-    rows = (("float", parity.float_invoke_ms), ("int8", parity.int8_invoke_ms))
+def _print_table(
+    both: SideBySide, parity: Parity, sizes: dict[str, int], reporter: Reporter
+) -> None:
+    rows = (("float", both.float.invoke_ms), ("int8", both.int8.invoke_ms))
     reporter.say("compare", "            size     invoke p50      p90   (1 thread, this machine)")
     for kind, (median, p90) in rows:
         size = f"{sizes[kind] / 1e6:.1f} MB"
         reporter.say("", f"{kind:<6} {size:>10} {median:>11.2f} ms {p90:>5.2f} ms")
     reporter.say(
         "agreement",
-        f"{parity.agreement:.0%} of {count} photographs (those it was calibrated on), largest "
-        f"score difference {parity.largest_difference:.2f}",
+        f"{parity.agreement:.0%} of {len(set(both.ids))} photographs (those it was calibrated "
+        f"on), largest score difference {parity.largest_difference:.2f}",
     )
     for flip in {flip.id: flip for flip in parity.flips}.values():
-        reporter.say("", f"{flip.id}: float {flip.float_label}, int8 {flip.int8_label}")
+        reporter.say("", f"{flip.id}: float {flip.float[0]}, int8 {flip.int8[0]}")

@@ -76,12 +76,17 @@ def seal(
 def provenance_now(*, recipe: str = "", dataset: str = "", calibration: str = "") -> Provenance:
     """Return a provenance with the time and the tools of this process."""
     return Provenance(
-        created=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        created=now(),
         recipe=recipe,
         dataset=dataset,
         calibration=calibration,
         tools=tool_versions(),
     )
+
+
+def now() -> str:
+    """Return the time in UTC, as RFC 3339 has it."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def tool_versions() -> dict[str, str]:

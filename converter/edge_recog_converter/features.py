@@ -25,8 +25,8 @@ class Features:
 
     values: NDArray[np.float32]
     """(pictures, features)."""
-    labels: NDArray[np.int64]
-    """(pictures,), indices into the dataset's labels."""
+    targets: NDArray[np.float32]
+    """(pictures, classes): 1 for each label that a picture has."""
 
 
 class FeatureExtractor:
@@ -56,6 +56,7 @@ def extract(
     extractors: Sequence[FeatureExtractor],
     frames: Iterable[tuple[Picture, Frame]],
     *,
+    classes: int,
     mirrored: bool,
 ) -> Features:
     """Return the features that each extractor makes of each picture.
@@ -66,16 +67,19 @@ def extract(
     Args:
         extractors: At least one, all with as many features.
         frames: The pictures; at least one.
+        classes: How many labels there are.
         mirrored: Take each picture mirrored left to right too.
     """
     values: list[NDArray[np.float32]] = []
-    labels: list[int] = []
+    targets: list[NDArray[np.float32]] = []
     for picture, frame in frames:
+        target = np.zeros(classes, np.float32)
+        target[list(picture.labels)] = 1.0
         views = [frame]
         if mirrored:
             views.append(Frame.from_rgb(np.ascontiguousarray(frame.pixels[:, ::-1])))
         for view in views:
             for extractor in extractors:
                 values.append(extractor(view))
-                labels.append(picture.label)
-    return Features(np.stack(values), np.array(labels, np.int64))
+                targets.append(target)
+    return Features(np.stack(values), np.stack(targets))

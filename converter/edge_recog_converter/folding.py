@@ -33,7 +33,10 @@ def normalization_after(model: Any, layer: Any) -> Any | None:
     """Return the normalisation that can be folded into `layer`, or None."""
     if not (is_linear(layer) and is_used_once(layer)):
         return None
-    followers = [other for other in model.layers if any(t is layer.output for t in _taken(other))]
+    # Operations too, such as x + y, which are not among the layers.
+    followers = [
+        other for other in model.operations if any(t is layer.output for t in _taken(other))
+    ]
     if len(followers) != 1 or type(followers[0]) is not keras.layers.BatchNormalization:
         return None
     follower = followers[0]

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-import time
 from typing import TYPE_CHECKING, Any
 
 from edge_recog_converter.features import FeatureExtractor, extract
 from edge_recog_converter.linear_head import rounded_classifier, train_classifier, with_classifier
 from edge_recog_converter.making import Made
-from edge_recog_converter.pretrained.efficientnet_lite import pretrained_efficientnet_lite
 from edge_recog_converter.quantization import convert_float, quantize_full_int8, rounded_copy
-from edge_recog_converter.recipe import PRETRAINED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +27,7 @@ def make_with_head(job: Job, stage: HeadStage, calibration: list[NDArray[np.floa
         stage: Of the recipe.
         calibration: Network inputs, for the INT8 twin.
     """
-    network = frozen_network(job)
+    network = job.start.features()
     with job.reporter.meter("quantise", None):
         rounded = rounded_copy(network, calibration, seed=job.recipe.seed)
         extractors = [
@@ -41,57 +37,54 @@ def make_with_head(job: Job, stage: HeadStage, calibration: list[NDArray[np.floa
                 quantize_full_int8(rounded, calibration, adapt_rounding=False),
             )
         ]
-    classifier, features = learn_head(job, stage, extractors)
-    twin = rounded_classifier(classifier, features)
+    classifier, train, validation = learn_head(job, stage, extractors)
+    logits = classifier.logits(validation.values)
+    temperature, thresholds = job.calibrated(logits, validation.targets)
+    classifier = classifier.tempered(temperature)
+    twin = rounded_classifier(classifier, train)
+    activation = job.objective.activation
     return Made(
-        network=with_classifier(network, classifier, name=job.recipe.name),
-        quantizable=with_classifier(rounded, twin, name=job.recipe.name),
+        network=with_classifier(network, classifier, name=job.recipe.name, activation=activation),
+        quantizable=with_classifier(rounded, twin, name=job.recipe.name, activation=activation),
         activation="none",
+        temperature=temperature,
+        thresholds=thresholds,
     )
 
 
 def start_with_head(job: Job, stage: HeadStage) -> Any:
     """Return the network with a classifier on its float features, to be trained on: logits."""
-    network = frozen_network(job)
+    network = job.start.features()
     with job.reporter.meter("convert", None):
         extractors = [FeatureExtractor(convert_float(network), job.preprocessing)]
-    classifier, _ = learn_head(job, stage, extractors)
-    return with_classifier(network, classifier, name=job.recipe.name, softmax=False)
-
-
-def frozen_network(job: Job) -> Any:
-    """Return the recipe's pretrained network without a classifier."""
-    size = (job.preprocessing.height, job.preprocessing.width, 3)
-    variant = PRETRAINED.index(job.recipe.model.architecture)
-    return pretrained_efficientnet_lite(variant, input_shape=size, classifier=False)
+    classifier, _, _ = learn_head(job, stage, extractors)
+    return with_classifier(network, classifier, name=job.recipe.name, activation=None)
 
 
 def learn_head(
     job: Job, stage: HeadStage, extractors: list[FeatureExtractor]
-) -> tuple[LinearClassifier, Features]:
-    """Return a classifier on the features that all extractors give, and those features."""
-    splits = job.dataset.splits
-    train = extract(extractors, job.frames(splits["train"], "train"), mirrored=stage.flip)
-    validation = extract(extractors, job.frames(splits["validation"], "validation"), mirrored=False)
+) -> tuple[LinearClassifier, Features, Features]:
+    """Return a classifier on the features that all extractors give; those to train, to validate."""
+    splits, classes = job.dataset.splits, len(job.dataset.labels)
+    train, validation = (
+        extract(
+            extractors,
+            job.frames(splits[split], split),
+            classes=classes,
+            mirrored=stage.flip and split == "train",
+        )
+        for split in ("train", "validation")
+    )
     job.say_data()
-    start = time.monotonic()
     with job.reporter.meter("head", stage.epochs) as advance:
         classifier = train_classifier(
             train,
             validation,
-            classes=len(job.dataset.labels),
             stage=stage,
+            objective=job.objective,
+            balance=job.recipe.data.balance,
             seed=job.recipe.seed,
             on_epoch=lambda _: advance(),
         )
-    best = classifier.best
-    job.reporter.say(
-        "head",
-        f"{stage.epochs} epochs in {time.monotonic() - start:.0f} s, best was epoch "
-        f"{best.number}: validation top-1 {best.validation_top1:.1%}",
-    )
-    job.metrics["head"] = {
-        "best": dataclasses.asdict(best),
-        "history": [dataclasses.asdict(epoch) for epoch in classifier.history],
-    }
-    return classifier, train
+    job.ended("head", classifier.history, classifier.best)
+    return classifier, train, validation

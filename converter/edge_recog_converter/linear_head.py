@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from edge_recog_converter._tensorflow import keras, tf
 from edge_recog_converter.errors import TrainingError
+from edge_recog_converter.report.document import Epoch
 from edge_recog_converter.weight_rounding import round_rows
 
 if TYPE_CHECKING:
@@ -19,19 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge_recog_converter.features import Features
+    from edge_recog_converter.learning.objectives import Objective
+    from edge_recog_converter.learning.sections import Balance
     from edge_recog_converter.recipe import HeadStage
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """How training stood after one epoch."""
-
-    number: int
-    """From 1."""
-    loss: float
-    """Mean over the epoch's batches, penalty included."""
-    validation_top1: float
-    """0-1."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,17 +38,27 @@ class LinearClassifier:
     best: Epoch
     """The epoch these weights are of: the first of those with the best validation."""
 
+    def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (pictures, classes) of (pictures, features)."""
+        return features @ self.kernel + self.bias
+
+    def tempered(self, temperature: float) -> LinearClassifier:
+        """Return the one whose logits are divided by a temperature."""
+        kernel, bias = self.kernel / np.float32(temperature), self.bias / np.float32(temperature)
+        return dataclasses.replace(self, kernel=kernel, bias=bias)
+
 
 def train_classifier(
     train: Features,
     validation: Features,
     *,
-    classes: int,
     stage: HeadStage,
+    objective: Objective,
+    balance: Balance,
     seed: int,
     on_epoch: Callable[[Epoch], object],
 ) -> LinearClassifier:
-    """Train softmax regression by Adam with a cosine schedule, keeping the best epoch's weights.
+    """Train logistic regression by Adam with a cosine schedule, keeping the best epoch's weights.
 
     Features are scaled to mean 0 and variance 1 over the training split, so that one penalty suits
     all; the scale is folded into the weights returned. The same seed gives the same weights on the
@@ -65,20 +67,21 @@ def train_classifier(
     Args:
         train: To learn from.
         validation: To choose the epoch by.
-        classes: At least 2.
         stage: Epochs, rate and penalty.
+        objective: Of the task.
+        balance: Of the recipe.
         seed: Of the initial weights and the order of the batches.
         on_epoch: Called after each epoch.
 
     Raises:
+        DatasetError: The balance asked for is not possible with these targets.
         TrainingError: The loss is not a number any more.
     """
     mean, deviation = train.values.mean(axis=0), train.values.std(axis=0) + 1e-3
     scaled = (train.values - mean) / deviation
     held_out = tf.constant((validation.values - mean) / deviation)
-    rng = np.random.default_rng(seed)
     head = keras.layers.Dense(
-        classes,
+        train.targets.shape[1],
         kernel_initializer=keras.initializers.GlorotUniform(seed),
         kernel_regularizer=keras.regularizers.L2(stage.l2),
     )
@@ -87,15 +90,15 @@ def train_classifier(
     optimizer = keras.optimizers.Adam(
         keras.optimizers.schedules.CosineDecay(stage.learning_rate, stage.epochs * batches)
     )
-    loss_of = keras.losses.CategoricalCrossentropy(
-        from_logits=True, label_smoothing=stage.label_smoothing
-    )
-    targets = keras.utils.to_categorical(train.labels, classes)
+    loss_of = objective.loss(objective.smoothed(stage.label_smoothing), balance, train.targets)
+    weights = objective.weights(balance, train.targets)
+    if weights is None:
+        weights = np.ones(len(scaled), np.float32)
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def step(features: Any, wanted: Any) -> Any:
+    def step(features: Any, wanted: Any, weights: Any) -> Any:
         with tf.GradientTape() as tape:
-            loss = loss_of(wanted, head(features)) + sum(head.losses)
+            loss = loss_of(wanted, head(features), sample_weight=weights) + sum(head.losses)
         variables = head.trainable_variables
         optimizer.apply(tape.gradient(loss, variables), variables)
         return loss
@@ -103,20 +106,29 @@ def train_classifier(
     history: list[Epoch] = []
     best: tuple[Epoch, list[NDArray[np.float32]]] | None = None
     for number in range(1, stage.epochs + 1):
-        order = rng.permutation(len(scaled))
+        start = time.perf_counter()
+        order = objective.order(balance, train.targets, seed=seed, epoch=number)
         losses = [
-            float(step(tf.constant(scaled[chosen]), tf.constant(targets[chosen])))
-            for chosen in np.array_split(order, batches)
+            float(step(*(tf.constant(part[at]) for part in (scaled, train.targets, weights))))
+            for at in np.array_split(order, batches)
         ]
-        guesses = np.argmax(head(held_out), axis=1)
-        epoch = Epoch(number, float(np.mean(losses)), float(np.mean(guesses == validation.labels)))
+        logits = head(held_out).numpy()
+        epoch = Epoch(
+            number=number,
+            loss=float(np.mean(losses)),
+            validation_loss=float(loss_of(validation.targets, logits)),
+            score=objective.score(logits, validation.targets),
+            rate=float(keras.ops.convert_to_numpy(optimizer.learning_rate)),
+            seconds=time.perf_counter() - start,
+            waiting_s=0.0,
+        )
         if not math.isfinite(epoch.loss):
             raise TrainingError(
                 f"the loss is {epoch.loss} after epoch {number}; lower learning_rate in the recipe"
             )
         history.append(epoch)
         on_epoch(epoch)
-        if best is None or epoch.validation_top1 > best[0].validation_top1:
+        if best is None or epoch.score > best[0].score:
             best = (epoch, head.get_weights())
     assert best is not None
     kernel, bias = best[1]
@@ -150,19 +162,23 @@ def rounded_classifier(classifier: LinearClassifier, features: Features) -> Line
 
 
 def with_classifier(
-    network: Any, classifier: LinearClassifier, *, name: str, softmax: bool = True
+    network: Any,
+    classifier: LinearClassifier,
+    *,
+    name: str,
+    activation: Literal["softmax", "sigmoid"] | None,
 ) -> Any:
-    """Return a Keras model from pictures to probabilities, or logits, (batch, classes).
+    """Return a Keras model from pictures to scores, or logits, (batch, classes).
 
     Args:
         network: The frozen network the classifier was trained on.
         classifier: Its weights.
         name: Of the model.
-        softmax: Whether probabilities are wanted.
+        activation: What makes scores of logits; None for logits.
     """
     logits = keras.layers.Dense(classifier.bias.size, name="logits")
     x = logits(network.output)
     logits.set_weights([classifier.kernel, classifier.bias])
-    if softmax:
-        x = keras.layers.Softmax(name="probabilities")(x)
+    if activation is not None:
+        x = keras.layers.Activation(activation, name="probabilities")(x)
     return keras.Model(network.input, x, name=name)

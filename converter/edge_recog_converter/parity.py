@@ -10,86 +10,100 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_recog_converter.evaluation.thresholds import claimed
+from edge_recog_converter.report.document import Flip, Parity
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
 
     from edge_recog.classifier import Classifier
     from edge_recog.frames import Frame
 
 
-@dataclass(frozen=True, slots=True)
-class Flip:
-    """A picture on which the two models disagree."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """What a model says of some pictures."""
 
-    id: str
-    float_label: str
-    int8_label: str
-    float_margin: float
-    """Score of the float model's best label less that of its second best, 0-1."""
+    scores: NDArray[np.float32]
+    """(pictures, labels) 0-1, before thresholds."""
+    invoke_ms: tuple[float, float]
+    """Median and 90th percentile of the interpreter's run."""
 
+    def labels(self, names: Sequence[str], thresholds: Sequence[float] | None) -> list[_Labels]:
+        """Return what is said of each picture.
 
-@dataclass(frozen=True, slots=True)
-class Parity:
-    """The two models compared."""
-
-    count: int
-    """Pictures."""
-    float_top1: float | None
-    """Share the float model gets right, 0-1; None where the right labels are not known."""
-    int8_top1: float | None
-    agreement: float
-    """Share on which both name the same label, 0-1."""
-    largest_difference: float
-    """Of any label's score on any picture, 0-1."""
-    flips: tuple[Flip, ...]
-    """Where they disagree, in the order of the pictures."""
-    float_invoke_ms: tuple[float, float]
-    """Median and 90th percentile of the interpreter's run, measured alternately with INT8."""
-    int8_invoke_ms: tuple[float, float]
+        Args:
+            names: Of all labels.
+            thresholds: All labels at or above theirs are said; the best one alone for None.
+        """
+        if thresholds is None:
+            return [(names[best],) for best in self.scores.argmax(axis=1).tolist()]
+        said = claimed(self.scores, thresholds)
+        return [tuple(names[at] for at in np.flatnonzero(row).tolist()) for row in said]
 
 
-def compare(
-    float_model: Classifier,
-    int8_model: Classifier,
-    frames: Iterable[tuple[str, Frame, int | None]],
-) -> Parity:
-    """Return how two models with the same labels compare.
+@dataclass(frozen=True, slots=True, eq=False)
+class SideBySide:
+    """Two models on the same pictures, run alternately."""
+
+    ids: tuple[str, ...]
+    float: Answers
+    int8: Answers
+
+
+_Labels = tuple[str, ...]
+
+
+def run_both(
+    float_model: Classifier, int8_model: Classifier, frames: Iterable[tuple[str, Frame]]
+) -> SideBySide:
+    """Return what two models with the same labels say.
 
     Args:
         float_model: The reference.
         int8_model: What ships.
-        frames: Id, picture, and index of the right label or None; at least one.
+        frames: Id and picture; at least one.
     """
-    labels = float_model.bundle.labels
-    flips: list[Flip] = []
-    right = {"float": 0, "int8": 0}
-    count = known = 0
-    largest = 0.0
-    times: dict[str, list[int]] = {"float": [], "int8": []}
-    for name, frame, truth in frames:
-        traces = {"float": float_model.trace(frame), "int8": int8_model.trace(frame)}
-        best = {kind: int(np.argmax(trace.scores)) for kind, trace in traces.items()}
-        count += 1
-        for kind, trace in traces.items():
-            times[kind].append(trace.classification.timings.invoke_ns)
-            right[kind] += truth is not None and best[kind] == truth
-        known += truth is not None
-        scores = traces["float"].scores
-        largest = max(largest, float(np.abs(scores - traces["int8"].scores).max()))
-        if best["float"] != best["int8"]:
-            second, first = np.sort(scores)[-2:]
-            flips.append(
-                Flip(name, labels[best["float"]], labels[best["int8"]], float(first - second))
-            )
+    ids: list[str] = []
+    models = (float_model, int8_model)
+    scores: tuple[list[NDArray[np.float32]], ...] = ([], [])
+    times: tuple[list[int], ...] = ([], [])
+    for name, frame in frames:
+        ids.append(name)
+        for model, said, took in zip(models, scores, times, strict=True):
+            trace = model.trace(frame)
+            said.append(trace.scores)
+            took.append(trace.classification.timings.invoke_ns)
+    return SideBySide(
+        tuple(ids),
+        *(
+            Answers(np.stack(said), _percentiles(took))
+            for said, took in zip(scores, times, strict=True)
+        ),
+    )
+
+
+def compare(
+    both: SideBySide, names: Sequence[str], thresholds: Sequence[float] | None = None
+) -> Parity:
+    """Return how far the two agree; arguments as in `Answers.labels`."""
+    said = zip(
+        both.ids,
+        both.float.labels(names, thresholds),
+        both.int8.labels(names, thresholds),
+        strict=True,
+    )
+    flips = tuple(
+        Flip(id=name, float=of_float, int8=of_int8)
+        for name, of_float, of_int8 in said
+        if of_float != of_int8
+    )
     return Parity(
-        count=count,
-        float_top1=right["float"] / known if known else None,
-        int8_top1=right["int8"] / known if known else None,
-        agreement=1 - len(flips) / count,
-        largest_difference=largest,
-        flips=tuple(flips),
-        float_invoke_ms=_percentiles(times["float"]),
-        int8_invoke_ms=_percentiles(times["int8"]),
+        agreement=1 - len(flips) / len(both.ids),
+        largest_difference=float(np.abs(both.float.scores - both.int8.scores).max()),
+        flips=flips,
     )
 
 

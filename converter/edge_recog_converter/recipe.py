@@ -36,29 +36,32 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 # msgspec reads the annotations below when it decodes.
-from edge_recog.preprocessing import Crop, Interpolation, Preprocessing
+from edge_recog.preprocessing import Colour, Crop, Interpolation
 from edge_recog_converter.architectures import find_architecture
 from edge_recog_converter.errors import RecipeError
 from edge_recog_converter.learning.augmentation.sections import Augmentation
+from edge_recog_converter.learning.plans import Precision
 from edge_recog_converter.learning.sections import (
     AdamW,
     Balance,
     Cosine,
-    CrossEntropy,
-    Focal,
+    Loss,
     Optimizer,
     Schedule,
 )
+from edge_recog_converter.pretrained.applications import APPLICATIONS, find_application
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMA_VERSION = 1
 
-PRETRAINED = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
-"""The architectures of which there are ImageNet weights, by their variant's number."""
+EFFICIENTNET_LITE = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
+"""Of which there are ImageNet weights in packages, by their variant's number."""
+PRETRAINED = (*EFFICIENTNET_LITE, *APPLICATIONS)
+"""The architectures of which there are ImageNet weights."""
 Share = Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)]
-Side = Annotated[int, msgspec.Meta(ge=32, le=1024)]
+Side = Annotated[int, msgspec.Meta(ge=8, le=1024)]
 
 
 class DataSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -79,7 +82,7 @@ class DataSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     groups: str = "group"
     """The manifest's column of groups, whose pictures stay in one split."""
     balance: Balance = Balance()
-    """What is done about classes of unequal size, by stages of kind train."""
+    """What is done about classes of unequal size."""
     allow_leakage: bool = False
     """Build even if a picture or a group is in more than one split."""
 
@@ -89,29 +92,82 @@ class InputSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     height: Side
     width: Side
+    colour: Colour | None = None
+    """`GRAY` for one channel; what the weights want if left out, else `RGB`."""
     crop: Crop = "center-crop"
     interpolation: Interpolation = "linear"
+    mean: tuple[float, ...] | None = None
+    """Subtracted from pixels 0-255, for weights from a file: one number, or one a channel."""
+    std: tuple[float, ...] | None = None
+    """Divides after `mean`."""
 
 
 class ModelSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The network to start from."""
 
-    architecture: str
-    """A name of `edge_recog_converter.architectures.ARCHITECTURES`."""
-    weights: Literal["imagenet", "none"] = "imagenet"
-    """`imagenet`: pretrained, EfficientNet-Lite0 to -Lite2; `none`: drawn by the seed."""
+    architecture: str | None = None
+    """A name of `edge_recog_converter.architectures.ARCHITECTURES`; none for weights from a file,
+    which has its own."""
+    weights: str = "imagenet"
+    """`imagenet`: pretrained, see `PRETRAINED`; `none`: drawn by the seed; or a file of a network
+    saved by Keras, which ends in `.keras`, relative to the recipe."""
     width: Annotated[float, msgspec.Meta(gt=0.0, le=4.0)] = 1.0
-    """Multiplies the channels; pretrained weights need 1."""
+    """Multiplies the channels; pretrained weights know few."""
     input: InputSection | None = None
-    """The architecture's native size if left out."""
+    """The network's own size if left out."""
 
     def __post_init__(self) -> None:
-        """Check the architecture.
+        """Check what no single field can.
 
         Raises:
-            RecipeError: There is none of this name.
+            RecipeError: There is no architecture or pretrained width of this name.
+            ValueError: Fields do not fit each other.
         """
-        find_architecture(self.architecture)
+        size = self.input
+        if self.is_file:
+            if self.architecture is not None or self.width != 1.0:
+                raise ValueError("weights from a file have their own architecture and width")
+        elif self.weights not in {"imagenet", "none"}:
+            raise ValueError('weights must be "imagenet", "none" or a file ending in .keras')
+        elif self.architecture is None:
+            raise ValueError("name an architecture, or a .keras file as weights")
+        else:
+            find_architecture(self.architecture)
+        if size is None:
+            return
+        if (size.mean is None) != (size.std is None):
+            raise ValueError("give input.mean and input.std both, or neither")
+        if size.mean is not None and not self.is_file:
+            raise ValueError("input.mean and input.std are for weights from a file")
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the weights are in a file that the recipe names."""
+        return self.weights.endswith(".keras")
+
+    def check_pretrained(self) -> None:
+        """Refuse what ImageNet's weights do not know.
+
+        Raises:
+            RecipeError: There are none for this width or input.
+            ValueError: There are none of this architecture, or not like this.
+        """
+        name, size = self.architecture, self.input
+        if name is not None and name in APPLICATIONS:
+            shape = (size.height, size.width, 3) if size else None
+            row = find_application(name, width=self.width, input_shape=shape)
+            if size and size.colour not in {None, row.colour}:
+                raise ValueError(f"the ImageNet weights of {name} are for {row.colour}")
+            return
+        if name not in PRETRAINED:
+            raise ValueError(
+                f"there are no ImageNet weights for {name}, only for "
+                f'{", ".join(PRETRAINED)}: set weights = "none" to train from the start'
+            )
+        if self.width != 1.0:
+            raise ValueError(f"the ImageNet weights of {name} are for width 1.0")
+        if size and size.colour not in {None, "RGB"}:
+            raise ValueError(f"the ImageNet weights of {name} are for RGB")
 
 
 class HeadStage(
@@ -141,12 +197,16 @@ class TrainStage(
     batch_size: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 32
     optimizer: Optimizer = AdamW()
     schedule: Schedule = Cosine()
-    loss: CrossEntropy | Focal = CrossEntropy()
+    loss: Loss | None = None
+    """Cross-entropy if left out, binary for pictures with any number of labels."""
     augment: tuple[Augmentation, ...] = ()
     """Done to every batch, in this order."""
     unfreeze: Annotated[float, msgspec.Meta(gt=0.0, le=1.0)] = 1.0
     """Share of the layers that learn, nearest the output; below 1, normalisations keep what they
     have learned."""
+    precision: Precision = "float32"
+    """In what layers compute while training: `mixed-float16` and `mixed-bfloat16` are for GPUs
+    that are faster at it; the network that is made is the same kind either way."""
     patience: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """Epochs without a better validation after which the stage ends."""
 
@@ -190,24 +250,19 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
                 "stage must be one of kind head, or some of kind train, or both in this order, "
                 "then one of kind quantize"
             )
-        pretrained = self.model.weights == "imagenet"
-        if pretrained and self.model.architecture not in PRETRAINED:
-            raise ValueError(
-                f"there are no ImageNet weights for {self.model.architecture}, only for "
-                f'{", ".join(PRETRAINED)}: set weights = "none" to train from the start'
-            )
-        if pretrained and not isinstance(making[0], HeadStage):
-            raise ValueError(
-                'weights = "imagenet" needs a new classifier first: begin with a stage of kind '
-                'head, or set weights = "none"'
-            )
-        if not pretrained and isinstance(making[0], HeadStage):
+        begins_with_head = isinstance(making[0], HeadStage)
+        if self.model.weights == "imagenet":
+            self.model.check_pretrained()
+            if not begins_with_head:
+                raise ValueError(
+                    'weights = "imagenet" needs a new classifier first: begin with a stage of '
+                    'kind head, or set weights = "none"'
+                )
+        if self.model.weights == "none" and begins_with_head:
             raise ValueError(
                 "a stage of kind head learns from pretrained features: set "
                 'weights = "imagenet", or train instead'
             )
-        if pretrained and self.model.width != 1.0:
-            raise ValueError('weights = "imagenet" are for width 1.0')
         if self.data.validation + self.data.test >= 0.9:
             raise ValueError("data.validation and data.test must leave at least 10 % to train on")
 
@@ -232,7 +287,8 @@ def load_recipe(path: Path) -> tuple[Recipe, str]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise RecipeError(f"{path}: cannot be read: {reason}") from error
     return parse_recipe(text, where=str(path)), text
 
 
@@ -248,28 +304,6 @@ def parse_recipe(text: str, *, where: str) -> Recipe:
         return msgspec.toml.decode(text, type=Recipe)
     except msgspec.DecodeError as error:
         raise RecipeError(f"{where}: {_explain(str(error))}") from error
-
-
-def preprocessing_of(
-    model: ModelSection, *, resolution: int, mean: float, std: float
-) -> Preprocessing:
-    """Return the contract that a recipe asks for.
-
-    Args:
-        model: Of the recipe.
-        resolution: The architecture's native side, in pixels.
-        mean: The architecture's.
-        std: The architecture's.
-    """
-    size = model.input or InputSection(height=resolution, width=resolution)
-    return Preprocessing(
-        height=size.height,
-        width=size.width,
-        crop=size.crop,
-        interpolation=size.interpolation,
-        mean=(mean,),
-        std=(std,),
-    )
 
 
 def _explain(message: str) -> str:

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
 _Item = TypeVar("_Item")
 _COLUMN = 10
+
+
+class Advance(Protocol):
+    """Moves a progress bar."""
+
+    def __call__(self, *, steps: int = 1, note: str = "") -> None:
+        """Move it on by `steps`, and say `note` behind it from now on, if there is one."""
 
 
 class Reporter:
@@ -31,28 +45,39 @@ class Reporter:
             self.console.print(f"  [bold]{topic:<{_COLUMN}}[/bold]", end="")
             self.console.print(text, markup=False, soft_wrap=True)
 
+    def note(self, topic: str, text: str) -> None:
+        """Write one line into the log alone."""
+        self.lines.append(f"{topic:<{_COLUMN}} {text}")
+
     @contextlib.contextmanager
-    def meter(self, topic: str, total: int | None) -> Iterator[Callable[[], None]]:
-        """Show a progress bar, on a terminal and nowhere else; yield what moves it by one.
+    def meter(self, topic: str, total: int | None) -> Iterator[Advance]:
+        """Show a progress bar, on a terminal and nowhere else; yield what moves it.
 
         Args:
             topic: In front of the bar.
             total: Steps; None where nobody knows, and the bar only says that work goes on.
         """
         if self._quiet or not self.console.is_terminal:
-            yield lambda: None
+            yield lambda *, steps=1, note="": None
             return
-        counter = [MofNCompleteColumn()] if total is not None else []
+        counted = [MofNCompleteColumn(), TimeRemainingColumn()] if total is not None else []
         with Progress(
             TextColumn(f"  [bold]{topic:<{_COLUMN}}[/bold]"),
-            BarColumn(),
-            *counter,
+            BarColumn(bar_width=20),
+            *counted,
             TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
             console=self.console,
             transient=True,
         ) as progress:
-            task = progress.add_task(topic, total=total)
-            yield lambda: progress.advance(task)
+            task = progress.add_task(topic, total=total, note="")
+
+            def advance(*, steps: int = 1, note: str = "") -> None:
+                progress.update(task, advance=steps)
+                if note:
+                    progress.update(task, note=note)
+
+            yield advance
 
     def track(self, items: Iterable[_Item], *, topic: str, total: int | None) -> Iterator[_Item]:
         """Yield the items with a progress bar."""

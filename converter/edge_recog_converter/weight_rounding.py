@@ -165,6 +165,8 @@ def _measure(
     moments = {layer.name: _Moments() for layer in layers}
     for image in calibration:
         values = watched(image, training=False)
+        if len(layers) == 1:  # Keras gives no list of one.
+            values = [values]
         for layer, value in zip(layers, values, strict=True):
             moments[layer.name].add(_samples(layer, np.asarray(value), rng))
     for measured in moments.values():

@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from edge_recog.classifier import Classifier
+    from edge_recog.contract import Contract
     from edge_recog.frames import Frame
     from edge_recog.predictions import Classification
 
 app = typer.Typer()
+
+_TOP_K = 3
 
 
 class _Place(NamedTuple):
@@ -49,7 +52,16 @@ def classify(
             show_default=False,
         ),
     ],
-    top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, help="Predictions a frame.")] = 3,
+    top_k: Annotated[
+        int | None,
+        typer.Option(
+            "--top-k",
+            "-k",
+            min=1,
+            help="Predictions a frame; 3 if left out, or with thresholds for several labels all.",
+            show_default=False,
+        ),
+    ] = None,
     threads: Threads = 1,
     delegate: Annotated[
         str | None,
@@ -83,6 +95,8 @@ def classify(
         ) as classifier,
         closing(_frames(places, failures, saver)) as work,
     ):
+        if top_k is None and not _says_all(classifier.bundle.contract):
+            top_k = _TOP_K
         total = len(places) if all(_is_still(place) for place in places) else None
         for place, frame in track(work, description="classify", total=total, quiet=quiet or json):
             result = classifier.classify(frame, top_k=top_k)
@@ -147,6 +161,11 @@ def _frames(
         finally:
             if saver is not None:
                 saver.end(whole=whole)
+
+
+def _says_all(contract: Contract) -> bool:
+    """Tell whether every label at or above its threshold is an answer of its own."""
+    return contract.task == "multi-label" and contract.thresholds is not None
 
 
 def _saver(folder: Path | None, *, force: bool) -> Any:

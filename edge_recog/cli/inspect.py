@@ -92,7 +92,13 @@ def _contract(contract: dict[str, Any], document: dict[str, Any]) -> Iterator[tu
             f"{p['interpolation']}, (pixel - {_numbers(p['mean'])}) / {_numbers(p['std'])}"
         ),
     )
-    yield "  read", f"{contract['task']}, activation {contract['activation']}"
+    read = f"{contract['task']}, activation {contract['activation']}"
+    if contract["temperature"] != 1.0:
+        read += f", temperature {contract['temperature']:g}"
+    if contract["thresholds"]:
+        low, high = min(contract["thresholds"]), max(contract["thresholds"])
+        read += f", thresholds {low:g}" + (f" to {high:g}" if high > low else "")
+    yield "  read", read
     labels = document["labels"]
     shown = " · ".join(labels[:4]) + (" · …" if len(labels) > 4 else "")
     yield "labels", f"{len(labels)}: {shown}"

@@ -22,10 +22,15 @@ Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")
 Threads = Annotated[int, typer.Option("--threads", min=1, help="For the interpreter.")]
 
 
+OURS = ("edge_recog", "edge_recog_converter", "edge_recog_benchmarks", "edge_recog_devices")
+"""The loggers of the distributions."""
+
+
 def set_up_logging(*, verbose: bool) -> None:
-    """Send the library's log to stderr."""
-    level = logging.DEBUG if verbose else logging.WARNING
-    logging.basicConfig(format="edge-recog: %(message)s", level=level, force=True)
+    """Send logs to stderr: warnings of all libraries, and with `verbose` every detail of ours."""
+    logging.basicConfig(format="edge-recog: %(message)s", level=logging.WARNING, force=True)
+    for name in OURS:
+        logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.WARNING)
 
 
 def print_json(document: Any) -> None:

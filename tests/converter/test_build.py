@@ -5,9 +5,11 @@ import shutil
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from edge_recog_converter.build import BuiltModel, build
 from edge_recog_converter.recipe import load_recipe
+from edge_recog_converter.report.document import Report
 from edge_recog_converter.reporting import Reporter
 from rich.console import Console
 
@@ -65,11 +67,12 @@ def test_run_folder_keeps_everything(built: BuiltModel, recipe: Path) -> None:
     assert sorted(path.name for path in built.folder.iterdir()) == [
         "build.log",
         "calibration.txt",
-        "metrics.json",
         "model.keras",
         "patterns-float.tflite",
         "patterns.tflite",
         "recipe.toml",
+        "report.html",
+        "report.json",
         "splits.csv",
     ]
     assert load_recipe(built.folder / "recipe.toml") == load_recipe(recipe)
@@ -77,10 +80,10 @@ def test_run_folder_keeps_everything(built: BuiltModel, recipe: Path) -> None:
 
 
 def test_model_recognises_what_it_learned(built: BuiltModel) -> None:
-    assert built.parity.count == 12
-    assert built.parity.float_top1 is not None
-    assert built.parity.float_top1 >= 0.9
-    assert built.parity.agreement >= 0.8
+    report = built.report
+    assert report.data.pictures == {"train": 36, "validation": 12, "test": 12}
+    assert min(model.top1 or 0.0 for model in report.models) >= 0.8
+    assert report.parity.agreement >= 0.8
 
 
 @pytest.mark.parametrize("which", ["int8", "float"])
@@ -102,6 +105,7 @@ def test_model_says_how_it_was_made(built: BuiltModel) -> None:
     assert bundle.manifest.provenance.recipe == RECIPE
     assert [figure.metric for figure in bundle.manifest.accuracy] == [
         "top-1",
+        "macro F1",
         "agreement with float",
     ]
 
@@ -121,12 +125,35 @@ def test_calibration_pictures_are_written_down(built: BuiltModel) -> None:
     assert all(line.startswith("train/") for line in lines)
 
 
-def test_metrics_hold_what_was_measured(built: BuiltModel) -> None:
-    metrics = msgspec.json.decode((built.folder / "metrics.json").read_bytes())
+def test_the_report_holds_what_was_measured(built: BuiltModel) -> None:
+    document = (built.folder / "report.json").read_bytes()
+    report = msgspec.json.decode(document, type=Report)
+    slow, fast = report.models
 
-    assert metrics["test"]["count"] == 12
-    assert len(metrics["head"]["history"]) == 10
-    assert metrics["size_bytes"]["int8"] == built.int8.stat().st_size
+    assert report == built.report
+    assert (report.name, report.input, report.data.task) == (
+        "patterns",
+        "64 x 96 RGB",
+        "single-label",
+    )
+    assert [(stage.kind, len(stage.epochs)) for stage in report.stages] == [("head", 10)]
+    assert (fast.size_bytes, slow.size_bytes) == (
+        built.int8.stat().st_size,
+        built.float.stat().st_size,
+    )
+    assert list(report.data.skipped) == ["train/lines/zzz.jpg"]
+    assert np.sum(fast.confusion) == 12
+    page = (built.folder / "report.html").read_text(encoding="utf-8").replace("<wbr>", "")
+    assert "zzz.jpg" in page
+
+
+def test_a_temperature_is_fitted_and_part_of_the_weights(built: BuiltModel) -> None:
+    slow, _ = built.report.models
+    contract = Bundle.open(built.float).contract
+
+    assert (contract.activation, contract.temperature) == ("none", 1.0)
+    assert built.report.temperature != 1.0
+    assert slow.calibrated != slow.uncalibrated
 
 
 def test_broken_picture_is_skipped_and_told(built: BuiltModel, said: io.StringIO) -> None:

@@ -51,16 +51,24 @@ def test_int8_features_come_as_real_numbers(network: Any) -> None:
         np.testing.assert_allclose(features, expected(network, frame), atol=0.05)
 
 
+def test_a_picture_has_any_number_of_labels(network: Any) -> None:
+    extractor = FeatureExtractor(convert_float(network), CONTRACT)
+    pictures = [(Picture(Path("x"), "x", labels), FRAMES[0]) for labels in ((), (0, 2))]
+    features = extract([extractor], pictures, classes=3, mirrored=False)
+
+    assert features.targets.tolist() == [[0, 0, 0], [1, 0, 1]]
+
+
 @pytest.mark.parametrize("mirrored", [False, True], ids=["plain", "mirrored"])
 def test_each_picture_is_seen_by_each_network_and_in_the_mirror(
     network: Any, mirrored: bool
 ) -> None:
     extractor = FeatureExtractor(convert_float(network), CONTRACT)
     pictures = [(Picture(Path("x"), "x", (label,)), FRAMES[label]) for label in (2, 0)]
-    features = extract([extractor, extractor], pictures, mirrored=mirrored)
+    features = extract([extractor, extractor], pictures, classes=3, mirrored=mirrored)
     copies = 4 if mirrored else 2
 
-    assert features.labels.tolist() == [2] * copies + [0] * copies
+    np.testing.assert_array_equal(features.targets, np.eye(3)[[2] * copies + [0] * copies])
     np.testing.assert_array_equal(features.values[0], features.values[1])
     if mirrored:
         mirror = Frame.from_rgb(np.ascontiguousarray(FRAMES[2].pixels[:, ::-1]))

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-from edge_recog_converter.parity import compare
+from edge_recog_converter.parity import Answers, SideBySide, compare, run_both
 
 from edge_recog import Classifier, Frame, open_source
 
@@ -11,11 +12,16 @@ MODELS = {
     "float": "mobilenet_v1_025/mobilenet_v1_0.25_224_1_metadata_1.tflite",
     "int8": "mobilenet_v1_025/mobilenet_v1_0.25_224_quant.tflite",
 }
+NAMES = ("cat", "dog", "hat")
 
 
-def frames(folder: Path) -> list[tuple[str, Frame, int | None]]:
+def frames(folder: Path) -> list[tuple[str, Frame]]:
     names = ("coral/cat.bmp", "coral/parrot.jpg", "mobilenet_v1_025/burger.jpg")
-    return [(name, next(iter(open_source(folder / name))), None) for name in names]
+    return [(name, next(iter(open_source(folder / name)))) for name in names]
+
+
+def answers(*rows: tuple[float, ...]) -> Answers:
+    return Answers(np.array(rows, np.float32), (1.0, 1.0))
 
 
 @pytest.fixture(scope="module")
@@ -25,36 +31,46 @@ def classifiers(shared_data: Path) -> dict[str, Classifier]:
 
 def test_model_agrees_with_itself(classifiers: dict[str, Classifier], shared_data: Path) -> None:
     model = classifiers["float"]
-    parity = compare(model, model, frames(shared_data))
+    both = run_both(model, model, frames(shared_data))
+    parity = compare(both, model.bundle.labels)
 
-    assert (parity.count, parity.agreement, parity.largest_difference) == (3, 1.0, 0.0)
-    assert parity.flips == ()
-    assert parity.float_top1 is None
+    assert both.ids == ("coral/cat.bmp", "coral/parrot.jpg", "mobilenet_v1_025/burger.jpg")
+    assert (parity.agreement, parity.largest_difference, parity.flips) == (1.0, 0.0, ())
 
 
-def test_right_answers_are_counted_where_they_are_known(
+def test_each_model_says_what_it_says_alone(
     classifiers: dict[str, Classifier], shared_data: Path
 ) -> None:
-    labels = classifiers["float"].bundle.labels
-    truths = [labels.index("Egyptian cat"), labels.index("macaw"), labels.index("macaw")]
-    known = [
-        (name, frame, truth)
-        for (name, frame, _), truth in zip(frames(shared_data), truths, strict=True)
+    both = run_both(classifiers["float"], classifiers["int8"], frames(shared_data))
+    for kind, told in (("float", both.float), ("int8", both.int8)):
+        model = classifiers[kind]
+        alone = [model.trace(frame).scores for _, frame in frames(shared_data)]
+        np.testing.assert_array_equal(told.scores, np.stack(alone))
+        assert 0 < told.invoke_ms[0] <= told.invoke_ms[1]
+
+
+def test_flips_name_the_picture_and_both_labels() -> None:
+    both = SideBySide(
+        ("a", "b"),
+        answers((0.6, 0.3, 0.1), (0.4, 0.5, 0.1)),
+        answers((0.6, 0.4, 0.0), (0.5, 0.25, 0.25)),
+    )
+    parity = compare(both, NAMES)
+
+    assert [(flip.id, flip.float, flip.int8) for flip in parity.flips] == [
+        ("b", ("dog",), ("cat",))
     ]
-    parity = compare(classifiers["float"], classifiers["int8"], known)
-
-    assert parity.float_top1 == pytest.approx(2 / 3)
-    assert 0 < parity.largest_difference < 0.5
-    assert parity.float_invoke_ms[0] > 0
+    assert (parity.agreement, parity.largest_difference) == (0.5, 0.25)
 
 
-def test_flips_name_the_picture_and_both_labels(
-    classifiers: dict[str, Classifier], shared_data: Path
-) -> None:
-    model = classifiers["int8"]
-    flat = Frame.from_rgb(frames(shared_data)[0][1].pixels[:8, :8].copy())
-    parity = compare(classifiers["float"], model, [("corner", flat, None)])
-    expected = model.classify(flat).predictions[0].label
+def test_with_thresholds_every_label_counts() -> None:
+    both = SideBySide(
+        ("a", "b"),
+        answers((0.6, 0.6, 0.1), (0.4, 0.4, 0.1)),
+        answers((0.7, 0.5, 0.1), (0.2, 0.3, 0.1)),
+    )
+    parity = compare(both, NAMES, thresholds=(0.5, 0.6, 0.5))
 
-    assert [flip.int8_label for flip in parity.flips] == [expected] * len(parity.flips)
-    assert parity.agreement == 1 - len(parity.flips)
+    assert [(flip.id, flip.float, flip.int8) for flip in parity.flips] == [
+        ("a", ("cat", "dog"), ("cat",))
+    ]

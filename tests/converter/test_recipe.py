@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from edge_recog_converter import recipe as recipe_module
 from edge_recog_converter.errors import RecipeError
-from edge_recog_converter.recipe import load_recipe, parse_recipe, preprocessing_of
+from edge_recog_converter.recipe import load_recipe, parse_recipe
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,10 +46,8 @@ def test_recipes_that_are_shipped_can_be_followed(path: Path) -> None:
 
 def test_what_is_left_out_has_defaults() -> None:
     recipe = parse_recipe(MINIMAL, where="x")
-    contract = preprocessing_of(recipe.model, resolution=240, mean=127.0, std=128.0)
 
-    assert (contract.height, contract.width, contract.crop) == (240, 240, "center-crop")
-    assert (contract.mean, contract.std) == ((127.0,), (128.0,))
+    assert (recipe.model.weights, recipe.model.input) == ("imagenet", None)
     assert [type(stage).__name__ for stage in recipe.stage] == ["HeadStage", "QuantizeStage"]
 
 
@@ -61,13 +59,24 @@ def test_what_is_left_out_has_defaults() -> None:
         (MINIMAL + 'wieghts = "imagenet"', "did you mean `weights`"),
         (MINIMAL.replace("lite0", "lite9"), r"efficientnet-lite9.*\$\.model"),
         (MINIMAL.replace('"x"', '"../x"'), r"\$\.name"),
-        (MINIMAL + "input = { height = 16, width = 64 }", r"\$\.model\.input\.height"),
+        (MINIMAL + "input = { height = 4, width = 64 }", r"\$\.model\.input\.height"),
         (MINIMAL + '[[stage]]\nkind = "quantize"', "one of kind head"),
         (MINIMAL + '[[stage]]\nkind = "prune"', "prune"),
         (MINIMAL.replace("efficientnet-lite0", "resnet-18"), "no ImageNet weights for resnet-18"),
         (MINIMAL + 'weights = "none"', "head learns from pretrained"),
         (MINIMAL + "width = 0.5", "for width 1"),
         (MINIMAL + STAGES.format("train"), "begin with a stage of kind head"),
+        (MINIMAL + 'weights = "x.h5"', "ending in .keras"),
+        (MINIMAL + 'weights = "x.keras"', "their own architecture"),
+        (MINIMAL.replace("architecture", "# "), "name an architecture"),
+        (MINIMAL.replace("efficientnet-lite0", "mobilenet-v2") + "width = 0.4", "0.35, 0.5"),
+        (MINIMAL + "input = { height = 64, width = 64, mean = [0.0], std = [1.0] }", "from a file"),
+        (
+            MINIMAL.replace("efficientnet-lite0", "resnet-50")
+            + 'input = { height = 64, width = 64, colour = "RGB" }',
+            "are for BGR",
+        ),
+        (MINIMAL + 'input = { height = 64, width = 64, colour = "GRAY" }', "are for RGB"),
         (MINIMAL + "[data]\nvalidation = 0.5\ntest = 0.45", "10 %"),
         ("name = ", "recipe.toml"),
     ],
@@ -84,6 +93,13 @@ def test_what_is_left_out_has_defaults() -> None:
         "head-of-nothing",
         "width",
         "no-head",
+        "other-file",
+        "file-and-architecture",
+        "no-architecture",
+        "application-width",
+        "mean-of-imagenet",
+        "application-colour",
+        "grey-weights",
         "shares",
         "toml",
     ],

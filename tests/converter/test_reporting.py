@@ -34,6 +34,23 @@ def test_items_pass_through_a_bar_on_a_terminal() -> None:
     assert "3/3" in text.getvalue()
 
 
+def test_a_bar_moves_by_steps_and_says_how_it_stands() -> None:
+    told, text = reporter(terminal=True)
+    with told.meter("train", 30) as advance:
+        advance(steps=10, note="epoch 1: top-1 [91]")
+        advance(steps=20)
+
+    assert "30/30" in text.getvalue()
+    assert "epoch 1: top-1 [91]" in text.getvalue()
+
+
+def test_notes_go_to_the_log_only() -> None:
+    told, text = reporter()
+    told.note("train", "epoch 1")
+
+    assert (text.getvalue(), told.log) == ("", "train      epoch 1\n")
+
+
 def test_work_of_unknown_length_shows_that_it_goes_on() -> None:
     told, text = reporter(terminal=True)
     with told.meter("quantise", None) as advance:

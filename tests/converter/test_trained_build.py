@@ -7,9 +7,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
 import pytest
 from edge_recog_converter.build import BuiltModel, build
 from edge_recog_converter.errors import ConversionError
@@ -90,15 +89,11 @@ def built(
     return build(recipe, small_pictures, out, reporter=Reporter(quiet=True), cache=cache)
 
 
-def metrics_of(model: BuiltModel) -> dict[str, Any]:
-    metrics: dict[str, Any] = msgspec.json.decode((model.folder / "metrics.json").read_bytes())
-    return metrics
-
-
 def test_it_learns_from_nothing(built: BuiltModel) -> None:
-    assert built.parity.float_top1 is not None
-    assert built.parity.float_top1 >= 0.75
-    assert built.parity.agreement >= 0.9
+    slow, _ = built.report.models
+    assert slow.top1 is not None
+    assert slow.top1 >= 0.75
+    assert built.report.parity.agreement >= 0.9
 
 
 @pytest.mark.parametrize("which", ["int8", "float"])
@@ -107,16 +102,29 @@ def test_both_models_verify_with_calibrated_scores(built: BuiltModel, which: str
         verify(classifier).require(which)
     contract = Bundle.open(getattr(built, which)).contract
     assert contract.activation == "softmax"
-    assert contract.temperature == pytest.approx(
-        metrics_of(built)["calibration"]["temperature"], abs=1e-4
-    )
+    assert contract.temperature == built.report.temperature != 1.0
 
 
 def test_every_epoch_is_written_down(built: BuiltModel) -> None:
-    history = metrics_of(built)["train-1"]["history"]
-    assert [epoch["number"] for epoch in history] == list(range(1, 13))
-    assert history[-1]["loss"] < history[0]["loss"]
-    assert all(epoch["waiting_s"] <= epoch["seconds"] for epoch in history)
+    (stage,) = built.report.stages
+    assert [epoch.number for epoch in stage.epochs] == list(range(1, 13))
+    assert stage.epochs[-1].loss < stage.epochs[0].loss
+    assert stage.epochs[stage.best - 1].score == max(epoch.score for epoch in stage.epochs)
+    assert all(epoch.waiting_s <= epoch.seconds for epoch in stage.epochs)
+    log = (built.folder / "build.log").read_text(encoding="utf-8")
+    assert "epoch 12: loss" in log
+
+
+def test_tensorboard_reads_the_curves(built: BuiltModel) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(
+        str(built.folder / "tensorboard" / "train-1"), size_guidance={"tensors": 0}
+    )
+    events.Reload()
+    (stage,) = built.report.stages
+    steps = events.Tensors("score/validation")
+    assert [event.step for event in steps] == [epoch.number for epoch in stage.epochs]
 
 
 def test_nothing_but_the_run_is_left(built: BuiltModel) -> None:
@@ -139,9 +147,11 @@ def test_a_killed_build_goes_on_and_ends_as_if_nothing_had_been(
     resumed = build(recipe, small_pictures, out, reporter=reporter, cache=cache)
     assert "12 epochs" in said.getvalue()
     assert "5 of them before" in said.getvalue()
-    histories = [metrics_of(model)["train-1"]["history"] for model in (resumed, built)]
-    losses = [[epoch["loss"] for epoch in history] for history in histories]
+    ends = [model.report.stages[0] for model in (resumed, built)]
+    losses = [[epoch.loss for epoch in stage.epochs] for stage in ends]
     assert losses[0] == losses[1]
+    assert [stage.resumed_after for stage in ends] == [5, 0]
+    assert resumed.report.models[0].confusion == built.report.models[0].confusion
     assert list(out.iterdir()) == [resumed.folder]
 
 

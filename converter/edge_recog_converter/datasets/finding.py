@@ -158,7 +158,11 @@ def numbered(root: Path, found: Found, entries: tuple[Entry, ...]) -> Dataset:
     labels = tuple(name for name in found.classes or sorted(trained) if name in trained)
     multi = any(len(entry.names) != 1 for entry in entries)
     if len(labels) < 2 and not (multi and labels):
-        raise DatasetError(f"{root}: one class cannot be told from itself; give at least two")
+        what = f"all are {labels[0]!r}" if labels else "none has a label to train on"
+        raise DatasetError(
+            f"{root}: of the pictures, {what}, and one class cannot be told from itself; give at "
+            "least two"
+        )
     numbers = {label: number for number, label in enumerate(labels)}
     splits: dict[Split, list[Picture]] = defaultdict(list)
     for entry in entries:

@@ -6,6 +6,7 @@ it: whenever the process is killed, the last whole epoch can be gone on from.
 
 from __future__ import annotations
 
+import io
 import os
 import zipfile
 from dataclasses import dataclass
@@ -41,17 +42,12 @@ class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     document: dict[str, Any]
 
 
-def write_checkpoint(
-    path: Path,
-    *,
-    fingerprint: str,
-    document: dict[str, Any],
-    arrays: dict[str, Sequence[NDArray[Any]]],
-) -> None:
-    """Replace the checkpoint at `path`.
+def encoded(
+    *, fingerprint: str, document: dict[str, Any], arrays: dict[str, Sequence[NDArray[Any]]]
+) -> bytes:
+    """Return the content of a checkpoint.
 
     Args:
-        path: File.
         fingerprint: Of everything that must be the same to go on: recipe, pictures, stage.
         document: As `Checkpoint.document`.
         arrays: As `Checkpoint.arrays`.
@@ -68,18 +64,15 @@ def write_checkpoint(
         for number, value in enumerate(values)
     }
     named[_DOCUMENT] = np.frombuffer(msgspec.json.encode(head), np.uint8)
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("wb") as file:
-        np.savez(file, **named)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    content = io.BytesIO()
+    np.savez(content, **named)
+    return content.getvalue()
 
 
-def read_checkpoint(path: Path, *, fingerprint: str) -> Checkpoint | None:
-    """Return what was kept; None if there is nothing, it is damaged, or of another training."""
+def decoded(content: bytes, *, fingerprint: str) -> Checkpoint | None:
+    """Return what was kept; None if that is nothing, damaged, or of another training."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             head = msgspec.json.decode(stored[_DOCUMENT].tobytes(), type=_Head)
             if (head.schema_version, head.fingerprint) != (_SCHEMA_VERSION, fingerprint):
                 return None
@@ -90,3 +83,21 @@ def read_checkpoint(path: Path, *, fingerprint: str) -> Checkpoint | None:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, msgspec.DecodeError):
         return None
     return Checkpoint(head.document, arrays)
+
+
+def write_checkpoint(path: Path, content: bytes) -> None:
+    """Replace the checkpoint at `path`, as a whole."""
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def read_checkpoint(path: Path) -> bytes:
+    """Return the content; nothing if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

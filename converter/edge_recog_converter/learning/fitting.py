@@ -9,18 +9,29 @@ one that was never interrupted sees.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
-from edge_recog_converter._tensorflow import keras, tf
+from edge_recog_converter._tensorflow import keras
 from edge_recog_converter.errors import TrainingError
-from edge_recog_converter.learning.checkpoints import read_checkpoint, write_checkpoint
+from edge_recog_converter.learning.checkpoints import (
+    decoded,
+    encoded,
+    read_checkpoint,
+    write_checkpoint,
+)
+from edge_recog_converter.learning.inference import inference_of
 from edge_recog_converter.learning.optimizers import averaged_weights
+from edge_recog_converter.learning.plans import batches
+from edge_recog_converter.learning.steps import Step
+from edge_recog_converter.learning.workers import alone
+from edge_recog_converter.report.document import Epoch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,78 +39,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-EVALUATED_AT_ONCE = 64
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Samples:
-    """Pictures to learn from, or to be measured on."""
-
-    pixels: NDArray[np.uint8]
-    """(pictures, height, width, channels)."""
-    targets: NDArray[np.float32]
-    """(pictures, classes): one-hot, or 1 for each label that a picture has."""
-
-
-class Augment(Protocol):
-    """Changes a batch in the graph."""
-
-    def __call__(self, pictures: Any, targets: Any, step: Any) -> tuple[Any, Any]:
-        """Return pictures (batch, height, width, channels) float32 0-255 and their targets."""
-
-
-@dataclass(frozen=True, slots=True)
-class EpochFigures:
-    """How training stood after one epoch."""
-
-    number: int
-    """From 1."""
-    loss: float
-    """Mean over the epoch's batches, of augmented pictures, penalties included."""
-    validation_loss: float
-    score: float
-    """On validation, 0-1, higher is better: what the best epoch is chosen by."""
-    rate: float
-    """Learning rate at the end."""
-    seconds: float
-    """Of the whole epoch."""
-    waiting_s: float
-    """Of them, waiting for pictures."""
+    from edge_recog_converter.learning.plans import Plan, Samples
+    from edge_recog_converter.learning.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """What a training was like; the network has the best epoch's weights."""
 
-    history: tuple[EpochFigures, ...]
-    best: EpochFigures
+    history: tuple[Epoch, ...]
+    best: Epoch
     resumed_after: int
     """Epochs that had been done before; 0 for none."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What a training needs beside the network and the pictures."""
-
-    loss: Any
-    """A `keras.losses.Loss` of (targets, logits), which takes sample weights."""
-    optimizer: Any
-    """A `keras.optimizers.Optimizer` with its schedule."""
-    epochs: int
-    batch_size: int
-    mean: float
-    """Subtracted from pixels."""
-    std: float
-    """Then divided by."""
-    order: Callable[[int], NDArray[np.integer]]
-    """Epoch, from 1 → indices of its pictures, in order."""
-    score: Callable[[NDArray[np.float32], NDArray[np.float32]], float]
-    """Of (logits, targets) on validation, 0-1."""
-    augment: Augment
-    weights: NDArray[np.float32] | None = None
-    """(pictures,) of each picture in the loss."""
-    patience: int | None = None
-    """Epochs without a better score after which it ends."""
 
 
 def fit(
@@ -110,7 +61,9 @@ def fit(
     *,
     checkpoint: Path | None = None,
     fingerprint: str = "",
-    on_epoch: Callable[[EpochFigures], object] = lambda epoch: None,
+    on_epoch: Callable[[Epoch], object] = lambda epoch: None,
+    on_batch: Callable[[], object] = lambda: None,
+    workers: Workers | None = None,
 ) -> Fitted:
     """Train `network` in place and leave the best epoch's weights in it.
 
@@ -120,15 +73,22 @@ def fit(
         train: At least one batch's worth is not needed: a last, smaller batch is learned from too.
         validation: Chooses the epoch.
         plan: How.
-        checkpoint: File that is written after every epoch and gone on from if it is of the same
-            `fingerprint`.
-        fingerprint: Of all that must be the same to go on.
+        checkpoint: File that is written after every epoch, by the chief, and gone on from if it is
+            of the same `fingerprint`.
+        fingerprint: Of all that must be the same to go on, and on all workers.
         on_epoch: Called after each epoch, and for those of a checkpoint.
+        on_batch: Called after each batch.
+        workers: That call this at the same time with the same; this process alone if None. All go
+            on from the chief's checkpoint and end with the same weights.
 
     Raises:
-        TrainingError: The loss is not a number any more.
+        TrainingError: The loss is not a number any more, the network cannot be trained in the
+            plan's precision, or another worker was lost.
     """
-    return _Fitting(network, train, validation, plan, checkpoint, fingerprint).run(on_epoch)
+    workers = workers or alone()
+    fitting = _Fitting(network, train, validation, plan, checkpoint, fingerprint, workers)
+    with workers.losses_told():
+        return fitting.run(on_epoch, on_batch)
 
 
 class _Fitting:
@@ -140,6 +100,7 @@ class _Fitting:
         plan: Plan,
         checkpoint: Path | None,
         fingerprint: str,
+        workers: Workers,
     ) -> None:
         self._network = network
         self._train = train
@@ -147,23 +108,24 @@ class _Fitting:
         self._plan = plan
         self._checkpoint = checkpoint
         self._fingerprint = fingerprint
-        self._history: list[EpochFigures] = []
-        self._best: tuple[EpochFigures, list[NDArray[Any]]] | None = None
-        if not plan.optimizer.built:
-            plan.optimizer.build(network.trainable_variables)
-        self._step = tf.function(self._learn, reduce_retracing=True, autograph=False)
+        self._workers = workers
+        self._history: list[Epoch] = []
+        self._best: tuple[Epoch, list[NDArray[Any]]] | None = None
+        self._step = Step(network, plan, workers)
         self._infer = inference_of(network, mean=plan.mean, std=plan.std)
 
-    def run(self, on_epoch: Callable[[EpochFigures], object]) -> Fitted:
+    def run(self, on_epoch: Callable[[Epoch], object], on_batch: Callable[[], object]) -> Fitted:
+        self._workers.agree(self._fingerprint)
         resumed = self._resume()
         for epoch in self._history:
             on_epoch(epoch)
         while not self._done():
-            loss, start, waiting_s = self._learn_epoch(len(self._history) + 1)
-            with averaged_weights(self._plan.optimizer, self._network.trainable_variables):
+            number = len(self._history) + 1
+            loss, start, waiting_s = self._learn_epoch(number, on_batch)
+            with self._evaluated_weights(number):
                 validation_loss, score = self._validate()
-                epoch = EpochFigures(
-                    number=len(self._history) + 1,
+                epoch = Epoch(
+                    number=number,
                     loss=loss,
                     validation_loss=validation_loss,
                     score=score,
@@ -175,7 +137,7 @@ class _Fitting:
                     self._best = (epoch, self._network.get_weights())
             self._history.append(epoch)
             self._keep()
-            on_epoch(epoch)
+            on_epoch(self._history[-1])
         assert self._best is not None
         self._network.set_weights(self._best[1])
         return Fitted(tuple(self._history), self._best[0], resumed)
@@ -191,21 +153,24 @@ class _Fitting:
             and (done - self._best[0].number >= patience)
         )
 
-    def _learn_epoch(self, number: int) -> tuple[float, float, float]:
+    def _learn_epoch(
+        self, number: int, on_batch: Callable[[], object]
+    ) -> tuple[float, float, float]:
         """Return the mean loss, when it began, and how long pictures were waited for."""
         start = time.perf_counter()
         waiting_s = 0.0
         losses: list[Any] = []
         sizes: list[int] = []
-        batches = self._batches(number)
+        coming = batches(self._train, self._plan, number)
         while True:
             asked = time.perf_counter()
-            batch = next(batches, None)
+            batch = next(coming, None)
             waiting_s += time.perf_counter() - asked
             if batch is None:
                 break
-            losses.append(self._step(*batch, self._plan.optimizer.iterations.value))
+            losses.append(self._step.learn(*batch))
             sizes.append(len(batch[0]))
+            on_batch()
         loss = float(np.average([float(one) for one in losses], weights=sizes))
         if not math.isfinite(loss):
             raise TrainingError(
@@ -214,111 +179,78 @@ class _Fitting:
             )
         return loss, start, waiting_s
 
-    def _learn(self, pixels: Any, targets: Any, weights: Any, step: Any) -> Any:
-        """Learn from one batch, in the graph."""
-        plan, network = self._plan, self._network
-        images, targets = plan.augment(tf.cast(pixels, tf.float32), targets, step)
-        with tf.GradientTape() as tape:
-            logits = network((images - plan.mean) / plan.std, training=True)
-            loss = plan.loss(targets, tf.cast(logits, tf.float32), sample_weight=weights)
-            loss += sum(network.losses)
-        variables = network.trainable_variables
-        plan.optimizer.apply(tape.gradient(loss, variables), variables)
-        return loss
-
-    def _batches(self, epoch: int) -> Iterator[tuple[Any, Any, Any]]:
-        """Yield pixels, targets and weights; the next batch is gathered meanwhile."""
-        order = self._plan.order(epoch)
-        parts = np.array_split(order, math.ceil(len(order) / self._plan.batch_size))
-
-        def gather(chosen: NDArray[np.integer]) -> tuple[Any, Any, Any]:
-            ones = np.ones(len(chosen), np.float32)
-            weights = ones if self._plan.weights is None else self._plan.weights[chosen]
-            return self._train.pixels[chosen], self._train.targets[chosen], weights
-
-        with ThreadPoolExecutor(1) as pool:
-            coming = pool.submit(gather, parts[0])
-            for at in range(len(parts)):
-                batch = coming.result()
-                if at + 1 < len(parts):
-                    coming = pool.submit(gather, parts[at + 1])
-                yield batch
+    @contextlib.contextmanager
+    def _evaluated_weights(self, epoch: int) -> Iterator[None]:
+        """Have the weights that would be kept in the network meanwhile, with their statistics."""
+        optimizer = self._plan.optimizer
+        if not optimizer.use_ema:
+            yield
+            return
+        with (
+            averaged_weights(optimizer, self._network.trainable_variables),
+            self._step.restated(batches(self._train, self._plan, epoch)),
+        ):
+            yield
 
     def _validate(self) -> tuple[float, float]:
-        """Return loss and score on validation."""
-        plan = self._plan
-        logits = self._infer(self._validation.pixels)
-        loss = float(plan.loss(self._validation.targets, logits))
-        return loss, plan.score(logits, self._validation.targets)
+        """Return loss and score on validation, whose pictures the workers share."""
+        plan, validation = self._plan, self._validation
+        count = len(validation.pixels)
+        start, stop = self._workers.bounds(count)
+        share = np.zeros((0, validation.targets.shape[1]), np.float32)
+        if stop > start:
+            share = self._infer(validation.pixels[start:stop])
+        logits = self._workers.joined(share, count)
+        loss = float(plan.loss(validation.targets, logits))
+        return loss, plan.score(logits, validation.targets)
 
     def _keep(self) -> None:
-        if self._checkpoint is None:
+        """Write the checkpoint; have the chief's state, whatever rounding has done elsewhere."""
+        if self._workers.alone and self._checkpoint is None:
             return
-        assert self._best is not None
-        write_checkpoint(
-            self._checkpoint,
+        state = self._state() if self._workers.is_chief else b""
+        if self._checkpoint is not None and self._workers.is_chief:
+            write_checkpoint(self._checkpoint, state)
+        self._follow_chief(state)
+
+    def _resume(self) -> int:
+        """Take up what the chief's checkpoint has; return how many epochs that is."""
+        if self._checkpoint is not None and self._workers.is_chief:
+            self._take_up(read_checkpoint(self._checkpoint))
+        if not self._workers.alone:
+            self._follow_chief(self._state() if self._workers.is_chief else b"")
+        return len(self._history)
+
+    def _follow_chief(self, state: bytes) -> None:
+        state = self._workers.from_chief(state)
+        if not self._workers.is_chief:
+            self._take_up(state)
+
+    def _state(self) -> bytes:
+        best = self._best
+        return encoded(
             fingerprint=self._fingerprint,
             document={
-                "history": [asdict(epoch) for epoch in self._history],
-                "best": self._best[0].number,
+                "history": [msgspec.structs.asdict(epoch) for epoch in self._history],
+                "best": best[0].number if best else 0,
             },
             arrays={
                 "model": [one.numpy() for one in self._network.variables],
-                "optimizer": [one.numpy() for one in self._plan.optimizer.variables],
-                "best": self._best[1],
+                "optimizer": [one.numpy() for one in self._step.optimizer.variables],
+                "best": best[1] if best else [],
             },
         )
 
-    def _resume(self) -> int:
-        """Take up what a checkpoint has; return how many epochs that is."""
-        if self._checkpoint is None:
-            return 0
-        kept = read_checkpoint(self._checkpoint, fingerprint=self._fingerprint)
+    def _take_up(self, state: bytes) -> None:
+        kept = decoded(state, fingerprint=self._fingerprint)
         if kept is None:
-            return 0
+            return
         for variables, kind in (
             (self._network.variables, "model"),
-            (self._plan.optimizer.variables, "optimizer"),
+            (self._step.optimizer.variables, "optimizer"),
         ):
             for variable, value in zip(variables, kept.arrays[kind], strict=True):
                 variable.assign(value)
-        self._history = [EpochFigures(**epoch) for epoch in kept.document["history"]]
-        best = self._history[kept.document["best"] - 1]
-        self._best = (best, list(kept.arrays["best"]))
-        return len(self._history)
-
-
-def inference_of(
-    network: Any, *, mean: float, std: float
-) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-    """Return what makes (pictures, classes) float32 logits of (pictures, …) pixels 0-255.
-
-    Args:
-        network: From normalised pixels to logits; its weights may change between calls.
-        mean: As in the contract.
-        std: As in the contract.
-    """
-    spec = tf.TensorSpec((None, *network.inputs[0].shape[1:]), tf.uint8)
-    infer = tf.function(
-        lambda batch: network((tf.cast(batch, tf.float32) - mean) / std, training=False),
-        input_signature=[spec],
-        autograph=False,
-    )
-
-    def logits(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        starts = range(0, len(pixels), EVALUATED_AT_ONCE)
-        parts = [infer(pixels[start : start + EVALUATED_AT_ONCE]).numpy() for start in starts]
-        return np.concatenate(parts).astype(np.float32)
-
-    return logits
-
-
-def top1(logits: NDArray[np.float32], targets: NDArray[np.float32]) -> float:
-    """Return the share of pictures whose best label is the right one, 0-1."""
-    return float(np.mean(logits.argmax(axis=1) == targets.argmax(axis=1)))
-
-
-def unchanged(pictures: Any, targets: Any, step: Any) -> tuple[Any, Any]:
-    """Augment nothing."""
-    del step
-    return pictures, targets
+        self._history = [Epoch(**epoch) for epoch in kept.document["history"]]
+        if number := kept.document["best"]:
+            self._best = (self._history[number - 1], list(kept.arrays["best"]))

@@ -8,7 +8,11 @@ optimizer's variables, so that it is saved and resumed with them; training goes 
 themselves. `averaged_weights` puts the average into the model for as long as it is evaluated or
 saved. `keras.callbacks.SwapEMAWeights` is not used: in Keras 3.15 its `on_predict_end` does not
 swap back. The average leaves out what is not trained: the moving statistics of batch
-normalisations stay those of the weights themselves.
+normalisations stay those of the weights themselves, unless `steps.Step.restated` takes them anew.
+
+Keras begins the average with the weights after the first step, which with a momentum of 0.998
+still are a third of it after 550 steps. Here the momentum rises to its full value, so that the
+average forgets the beginning at once.
 """
 
 from __future__ import annotations
@@ -59,11 +63,11 @@ def optimizer_of(
     }
     match section:
         case Adam():
-            optimizer = keras.optimizers.Adam(**common)
+            optimizer = AveragedAdam(**common)
         case AdamW():
-            optimizer = keras.optimizers.AdamW(weight_decay=section.weight_decay, **common)
+            optimizer = AveragedAdamW(weight_decay=section.weight_decay, **common)
         case Sgd():
-            optimizer = keras.optimizers.SGD(
+            optimizer = AveragedSgd(
                 momentum=section.momentum,
                 nesterov=section.nesterov,
                 weight_decay=section.weight_decay or None,
@@ -73,6 +77,39 @@ def optimizer_of(
     optimizer.exclude_from_weight_decay(var_list=[one for one in variables if len(one.shape) < 2])
     optimizer.build(variables)
     return optimizer
+
+
+class _RisingAverage:
+    """Of an optimizer: momentum `min(ema_momentum, (1 + steps) / (10 + steps))` of its average.
+
+    As `num_updates` of `tf.train.ExponentialMovingAverage` does. Keras computes with it in the
+    graph, where `iterations` is the number of steps before the present one.
+    """
+
+    iterations: Any
+    _full_momentum: float
+
+    @property
+    def ema_momentum(self) -> Any:
+        """A float32 scalar tensor."""
+        steps = keras.ops.cast(self.iterations, "float32")
+        return keras.ops.minimum(self._full_momentum, (1.0 + steps) / (10.0 + steps))
+
+    @ema_momentum.setter
+    def ema_momentum(self, value: float) -> None:
+        self._full_momentum = value
+
+
+class AveragedAdam(_RisingAverage, keras.optimizers.Adam):  # type: ignore[misc]
+    """`keras.optimizers.Adam`, whose average forgets the first weights at once."""
+
+
+class AveragedAdamW(_RisingAverage, keras.optimizers.AdamW):  # type: ignore[misc]
+    """`keras.optimizers.AdamW`, whose average forgets the first weights at once."""
+
+
+class AveragedSgd(_RisingAverage, keras.optimizers.SGD):  # type: ignore[misc]
+    """`keras.optimizers.SGD`, whose average forgets the first weights at once."""
 
 
 @contextlib.contextmanager

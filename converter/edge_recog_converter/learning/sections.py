@@ -129,7 +129,8 @@ class Adam(Section, frozen=True, kw_only=True, tag="adam"):
     """Largest norm of all gradients taken together; none if left out."""
     average: Momentum | None = None
     """Momentum of the moving average of the weights, which is what is evaluated and kept; over
-    about `1 / (1 - average)` steps. None if left out."""
+    about `1 / (1 - average)` steps; it rises from 0 as `(1 + steps) / (10 + steps)`. None if left
+    out."""
 
 
 class AdamW(Section, frozen=True, kw_only=True, tag="adamw"):

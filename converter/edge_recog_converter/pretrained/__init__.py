@@ -1,1 +1,1 @@
-"""Weights learned elsewhere, read without the framework that saved them."""
+"""Weights that were learned elsewhere."""

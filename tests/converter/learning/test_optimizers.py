@@ -123,14 +123,16 @@ def test_rate_follows_the_schedule() -> None:
     assert rates[-1] < 0.01
 
 
-def test_average_is_evaluated_and_the_weights_go_on() -> None:
-    optimizer, variables = made(Sgd(learning_rate=0.1, momentum=0.0, average=0.9))
+@pytest.mark.parametrize("average", [0.2, 0.9], ids=["full momentum", "rising momentum"])
+def test_average_is_evaluated_and_the_weights_go_on(average: float) -> None:
+    optimizer, variables = made(Sgd(learning_rate=0.1, momentum=0.0, average=average))
     expected = weight = 1.0
     for number in range(5):
         step(optimizer, variables, 1.0)
         weight -= 0.1
         # Keras starts the average at the weights after the first step.
-        expected = weight if number == 0 else 0.9 * expected + 0.1 * weight
+        momentum = min(average, (1 + number) / (10 + number)) if number else 0.0
+        expected = momentum * expected + (1 - momentum) * weight
 
     with averaged_weights(optimizer, variables):
         np.testing.assert_allclose(variables[0].numpy(), expected, rtol=1e-5)
@@ -180,3 +182,20 @@ def test_resumed_run_goes_on_as_if_never_stopped(section: Optimizer) -> None:
         np.testing.assert_array_equal(one.numpy(), other.numpy())
     with averaged_weights(optimizer, variables), averaged_weights(resumed, again):
         np.testing.assert_array_equal(again[0].numpy(), variables[0].numpy())
+
+
+@pytest.mark.parametrize(
+    "section",
+    [Adam(average=0.5), AdamW(average=0.5), Sgd(average=0.5)],
+    ids=["adam", "adamw", "sgd"],
+)
+def test_a_graph_steps_as_eager_code_does(section: Optimizer) -> None:
+    eager, variables = made(section)
+    in_graph, again = made(section)
+    compiled = tf.function(lambda: step(in_graph, again, 0.3), autograph=False)
+    for _ in range(3):
+        step(eager, variables, 0.3)
+        compiled()
+
+    with averaged_weights(eager, variables), averaged_weights(in_graph, again):
+        np.testing.assert_allclose(again[0].numpy(), variables[0].numpy(), rtol=1e-6)

@@ -12,6 +12,7 @@ import pytest
 from edge_recog.cameras.images import read_image
 from edge_recog.classifier import Classifier
 from edge_recog.frames import Frame
+from edge_recog.packing import pack_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,25 @@ def test_each_picture_is_one_line(
     for line in lines:
         assert line.endswith(" ms)")
         assert sum(label in line.partition(": ")[2] for label in tiny_labels) == 3
+
+
+def test_of_several_labels_all_are_said_that_reach_their_thresholds(
+    edge_recog: Callable[..., Any],
+    tiny_model: Callable[..., bytes],
+    contract: Callable[..., Any],
+    tiny_labels: tuple[str, ...],
+    pictures: Path,
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "several.tflite"
+    said = contract(task="multi-label", thresholds=(0.0, 0.0, 0.0, 0.0))
+    path.write_bytes(pack_bundle(tiny_model(), said, tiny_labels, name="several"))
+
+    def labels(*options: str) -> int:
+        outcome = edge_recog("classify", path, pictures / "a.png", "--json", *options)
+        return len(json.loads(outcome.out)["results"][0]["predictions"])
+
+    assert (labels(), labels("--top-k", "2")) == (4, 2)
 
 
 def test_json_is_one_document_and_nothing_else(

@@ -39,6 +39,30 @@ def test_a_model_is_described_in_rows(edge_recog: Callable[..., Any], tiny_path:
     assert rows["golden"].startswith("2 vectors by ai-edge-litert")
 
 
+@pytest.mark.parametrize(
+    ("thresholds", "said"),
+    [((0.25, 0.5, 0.5, 0.75), "0.25 to 0.75"), ((0.5,) * 4, "0.5")],
+    ids=["range", "same"],
+)
+def test_thresholds_and_temperature_are_shown(
+    edge_recog: Callable[..., Any],
+    tiny_model: Callable[..., bytes],
+    contract: Callable[..., Any],
+    tiny_labels: tuple[str, ...],
+    tmp_path: Path,
+    thresholds: tuple[float, ...],
+    said: str,
+) -> None:
+    path = tmp_path / "m.tflite"
+    reading = contract(
+        task="multi-label", activation="sigmoid", temperature=1.5, thresholds=thresholds
+    )
+    path.write_bytes(pack_bundle(tiny_model(), reading, tiny_labels, name="m"))
+    rows = rows_of(edge_recog("inspect", path).out)
+
+    assert rows["read"] == (f"multi-label, activation sigmoid, temperature 1.5, thresholds {said}")
+
+
 def test_all_that_a_model_says_is_shown(
     edge_recog: Callable[..., Any],
     tiny_model: Callable[..., bytes],

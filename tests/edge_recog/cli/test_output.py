@@ -52,6 +52,16 @@ def test_the_log_goes_to_stderr(
     assert "edge-recog: careful" in captured.err
 
 
+def test_other_libraries_keep_their_details_to_themselves(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    set_up_logging(verbose=True)
+    logging.getLogger("somebody.else").info("every font there is")
+    logging.getLogger("edge_recog_converter.build").debug("ours")
+
+    assert capsys.readouterr().err == "edge-recog: ours\n"
+
+
 @pytest.mark.parametrize("quiet", [True, False])
 def test_progress_is_shown_on_a_terminal_only_and_never_when_quiet(
     monkeypatch: pytest.MonkeyPatch, quiet: bool
