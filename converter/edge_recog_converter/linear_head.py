@@ -86,6 +86,7 @@ def train_classifier(
         kernel_regularizer=keras.regularizers.L2(stage.l2),
     )
     head.build((None, scaled.shape[1]))
+    head.bias.assign(objective.first_bias(balance, train.targets))
     batches = math.ceil(len(scaled) / stage.batch_size)
     optimizer = keras.optimizers.Adam(
         keras.optimizers.schedules.CosineDecay(stage.learning_rate, stage.epochs * batches)

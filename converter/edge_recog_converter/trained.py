@@ -70,8 +70,11 @@ def train_network(job: Job, stages: Sequence[HeadStage | TrainStage]) -> tuple[A
         network = job.start.network(job.dataset.labels, seed=job.recipe.seed)
         training = list(stages)
     train, validation = _samples(job, "train"), _samples(job, "validation")
-    if training == list(stages):  # Else the head has told.
+    if training == list(stages):  # Else the head has done both.
         job.say_data()
+        if job.start.file is None:
+            bias = job.objective.first_bias(job.recipe.data.balance, train.targets)
+            network.get_layer("logits").bias.assign(bias)
     for number, stage in enumerate(training):
         assert isinstance(stage, TrainStage)
         _train(job, network, stage, number, train, validation)

@@ -66,6 +66,9 @@ class Objective(Protocol):
     def weights(self, balance: Balance, targets: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """Return what each picture weighs in the loss, (pictures,); None for all the same."""
 
+    def first_bias(self, balance: Balance, targets: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logits to begin with, (classes,): what is known before a picture is seen."""
+
     def order(
         self, balance: Balance, targets: NDArray[np.float32], *, seed: int, epoch: int
     ) -> NDArray[np.int64]:
@@ -114,6 +117,11 @@ class SingleLabel:
     def weights(self, balance: Balance, targets: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """See `Objective`."""
         return picture_weights(balance, targets.argmax(axis=1), classes=targets.shape[1])
+
+    def first_bias(self, balance: Balance, targets: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return zeros: softmax's scores are about right with them."""
+        del balance
+        return np.zeros(targets.shape[1], np.float32)
 
     def order(
         self, balance: Balance, targets: NDArray[np.float32], *, seed: int, epoch: int
@@ -173,6 +181,19 @@ class MultiLabel:
     def weights(self, balance: Balance, targets: NDArray[np.float32]) -> None:
         """Return None: labels are weighed, not pictures."""
         del balance, targets
+
+    def first_bias(self, balance: Balance, targets: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the log-odds of each label's presence, weighed as in the loss.
+
+        With zeros, every rare label would begin as one that half of the pictures have (Lin et al.,
+        arXiv:1708.02002, section 3.3), and most of a short training would go into unlearning it.
+        """
+        present = targets.sum(axis=0, dtype=np.float64)
+        absent = len(targets) - present
+        odds = (present + 0.5) / (absent + 0.5)
+        if balance.class_weights is not None:
+            odds *= positive_weights(balance.class_weights, targets)
+        return np.asarray(np.log(odds), np.float32)
 
     def order(
         self, balance: Balance, targets: NDArray[np.float32], *, seed: int, epoch: int

@@ -93,3 +93,13 @@ def test_every_picture_comes_once_an_epoch() -> None:
     for objective, targets in ((SINGLE, ONE), (MULTI, SEVERAL)):
         order = objective.order(Balance(), targets, seed=1, epoch=1)
         assert sorted(order.tolist()) == [0, 1, 2, 3]
+
+
+def test_a_rare_label_begins_as_one() -> None:
+    targets = np.array([[1, 1], [1, 0], [1, 0], [0, 0]] * 25, np.float32)
+
+    assert SINGLE.first_bias(Balance(), ONE).tolist() == [0.0, 0.0]
+    scores = MULTI.scores(MULTI.first_bias(Balance(), targets))
+    np.testing.assert_allclose(scores, [0.75, 0.25], atol=0.01)
+    balanced = MULTI.first_bias(Balance(class_weights=Inverse()), targets)
+    np.testing.assert_allclose(MULTI.scores(balanced), [0.5, 0.5], atol=0.01)
