@@ -24,14 +24,21 @@ _STEPS = 60
 def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
     """Return the temperature with the least negative log-likelihood, LEAST to MOST.
 
-    The likelihood is concave in 1 / temperature, so its derivative is bisected.
+    The likelihood is concave in 1 / temperature, so its derivative is bisected. Of n pictures, the
+    right class counts as right with (n + 1) / (n + 2) only, as in J. Platt, Probabilistic Outputs
+    for Support Vector Machines, 1999, section 2.2: else a network that is right on all of them
+    would be told to be as sure as can be.
 
     Args:
         logits: (pictures, classes), of pictures that were not trained on.
         labels: (pictures,) indices of the right classes.
     """
     values = np.asarray(logits, np.float64)
-    right = values[np.arange(len(values)), labels]
+    count, classes = values.shape
+    doubt = 1 / (count + 2)
+    targets = np.full(values.shape, doubt / max(classes - 1, 1))
+    targets[np.arange(count), labels] = 1 - doubt
+    right = (targets * values).sum(axis=1)
 
     def slope(inverse: float) -> float:
         """Return d NLL / d inverse: expected minus right logit."""
@@ -43,15 +50,21 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -
 def fit_sigmoid_temperature(logits: NDArray[np.floating], targets: NDArray[np.floating]) -> float:
     """Return the temperature for several labels a picture, each a yes or no of its own.
 
+    Of n pictures with a label, or without, each counts as such with (n + 1) / (n + 2); see
+    `fit_temperature`.
+
     Args:
         logits: (pictures, classes).
         targets: (pictures, classes) of 0 and 1.
     """
     values = np.asarray(logits, np.float64)
+    present = np.asarray(targets, np.float64).sum(axis=0)
+    absent = len(values) - present
+    doubted = np.where(np.asarray(targets) > 0, (present + 1) / (present + 2), 1 / (absent + 2))
 
     def slope(inverse: float) -> float:
         scores = 1 / (1 + np.exp(-np.clip(values * inverse, -60, 60)))
-        return float(np.mean((scores - targets) * values))
+        return float(np.mean((scores - doubted) * values))
 
     return 1 / _zero_of(slope, 1 / MOST, 1 / LEAST)
 

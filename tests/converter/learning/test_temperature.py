@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from edge_recog_converter.learning.temperature import (
-    LEAST,
     MOST,
     ConfidenceBin,
     equal_mass_bins,
@@ -53,10 +52,24 @@ def test_it_lowers_likelihood_and_error() -> None:
     assert errors[1] < 0.02 < errors[0]
 
 
-def test_one_that_is_always_right_is_not_made_surer_without_end() -> None:
-    logits = np.eye(4) * 5
-    assert fit_temperature(logits, np.arange(4)) == pytest.approx(LEAST)
-    assert fit_temperature(logits, np.array([1, 2, 3, 0])) == pytest.approx(MOST)
+def test_one_that_is_always_right_is_as_sure_as_so_many_pictures_allow() -> None:
+    logits, few = np.eye(4) * 5, np.arange(4)
+    # Right with 5/6: e^(5/T) / (e^(5/T) + 3).
+    assert fit_temperature(logits, few) == pytest.approx(5 / np.log(15))
+    # Right with 401/402.
+    many = fit_temperature(np.tile(logits, (100, 1)), np.tile(few, 100))
+    assert many == pytest.approx(5 / np.log(1203))
+
+
+def test_one_that_is_always_wrong_is_made_unsure_without_end() -> None:
+    assert fit_temperature(np.eye(4) * 5, np.array([1, 2, 3, 0])) == pytest.approx(MOST)
+
+
+def test_labels_that_are_always_right_are_as_sure_as_so_many_pictures_allow() -> None:
+    targets = np.array([[1.0], [0.0]] * 50)
+    found = fit_sigmoid_temperature(targets * 8 - 4, targets)
+    # Right with 51/52: 1 / (1 + e^(-4/T)).
+    assert found == pytest.approx(4 / np.log(51))
 
 
 def test_calibration_error_by_hand() -> None:
