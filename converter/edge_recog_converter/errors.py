@@ -5,7 +5,8 @@
     ├── DatasetError (ValueError)       pictures, labels or splits that cannot be learned from
     ├── TrainingError (RuntimeError)    training stopped without a usable model
     ├── ConversionError (RuntimeError)  a model could not become the TFLite file that was asked for
-    └── PretrainedError (ValueError)    pretrained weights that are missing, damaged or do not fit
+    ├── PretrainedError (ValueError)    pretrained weights that are missing, damaged or do not fit
+    └── PruningError (ValueError)       a model or request whose channels cannot be removed
 
 Each message is one sentence or two: what is wrong, where, and what to do about it.
 """
@@ -33,3 +34,7 @@ class ConversionError(EdgeRecogError, RuntimeError):
 
 class PretrainedError(EdgeRecogError, ValueError):
     """Pretrained weights that are missing, damaged or do not fit the model."""
+
+
+class PruningError(EdgeRecogError, ValueError):
+    """A model whose channels cannot be removed, or a request that asks for too much."""
