@@ -41,7 +41,7 @@ def convert_float(model: Any) -> bytes:
     Raises:
         ConversionError: It has an operation that TFLite has not, or several inputs or outputs.
     """
-    return _convert(_converter(model))
+    return converted(converter_of(model))
 
 
 def quantize_full_int8(
@@ -70,17 +70,17 @@ def quantize_full_int8(
         ConversionError: The calibration inputs are missing or do not fit, or the model has an
             operation without an integer form.
     """
-    inputs = _checked(model, calibration)
+    inputs = checked_inputs(model, calibration)
     if adapt_rounding:
         model = rounded_copy(model, inputs, seed=seed)
-    converter = _converter(model)
+    converter = converter_of(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([values] for values in inputs)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.uint8
     converter.inference_output_type = tf.uint8
-    content = _convert(converter)
-    _refuse_floats(content)
+    content = converted(converter)
+    refuse_floats(content)
     return content
 
 
@@ -98,11 +98,11 @@ def rounded_copy(model: Any, calibration: Iterable[NDArray[np.float32]], *, seed
         ConversionError: The calibration inputs are missing or do not fit.
     """
     copy = fold_normalizations(model)
-    round_weights(copy, _checked(model, calibration)[:ROUNDING_INPUTS], seed=seed)
+    round_weights(copy, checked_inputs(model, calibration)[:ROUNDING_INPUTS], seed=seed)
     return copy
 
 
-def _checked(
+def checked_inputs(
     model: Any, calibration: Iterable[NDArray[np.float32]]
 ) -> Sequence[NDArray[np.float32]]:
     """Return the calibration inputs as a list, float32.
@@ -136,7 +136,7 @@ def _input_shape(model: Any) -> tuple[int, ...]:
     return (1, *shape)
 
 
-def _converter(model: Any) -> Any:
+def converter_of(model: Any) -> Any:
     """Return a TFLite converter of `model` outside of training, its variables made constants."""
     from tensorflow.python.framework.convert_to_constants import (
         convert_variables_to_constants_v2,
@@ -150,7 +150,12 @@ def _converter(model: Any) -> Any:
         return tf.lite.TFLiteConverter.from_concrete_functions([frozen], tf.Module())
 
 
-def _convert(converter: Any) -> bytes:
+def converted(converter: Any) -> bytes:
+    """Return the file that a TFLite converter makes.
+
+    Raises:
+        ConversionError: The model has an operation that TFLite has not.
+    """
     from tensorflow.lite.python.convert import ConverterError
 
     try:
@@ -162,7 +167,7 @@ def _convert(converter: Any) -> bytes:
     return content
 
 
-def _refuse_floats(content: bytes) -> None:
+def refuse_floats(content: bytes) -> None:
     """Check that not one tensor is float.
 
     Raises:
