@@ -6,18 +6,9 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from edge_recog.cli.output import size_text
+from edge_recog.markup import NOTHING, Markup, escape, joined, name, section, tag
 from edge_recog_benchmarks.device.plan import SyntheticFrames
-from edge_recog_benchmarks.report.markup import (
-    NOTHING,
-    Markup,
-    escape,
-    joined,
-    keyed,
-    name,
-    section,
-    table,
-    tag,
-)
+from edge_recog_benchmarks.report.markup import keyed, table
 from edge_recog_benchmarks.report.texts import DASH, plain
 
 if TYPE_CHECKING:

@@ -4,23 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_recog.markup import NOTHING, Markup, escape, joined, name, section, tag
 from edge_recog_benchmarks.figures import END_TO_END
 from edge_recog_benchmarks.flips import THRESHOLD
 from edge_recog_benchmarks.report import plots
-from edge_recog_benchmarks.report.markup import (
-    NOTHING,
-    Markup,
-    drawing,
-    escape,
-    joined,
-    key,
-    keyed,
-    legend,
-    name,
-    section,
-    table,
-    tag,
-)
+from edge_recog_benchmarks.report.markup import drawing, key, keyed, legend, table
 from edge_recog_benchmarks.report.texts import DASH, percent
 from edge_recog_benchmarks.report.thumbnails import thumbnail
 

@@ -15,7 +15,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from edge_recog_benchmarks.report.markup import SERIES, Markup, escape, shortened, tag
+from edge_recog.markup import Markup, escape, shortened, tag
+from edge_recog_benchmarks.report.markup import SERIES
 from edge_recog_benchmarks.report.texts import plain
 
 if TYPE_CHECKING:

@@ -1,75 +1,16 @@
-"""Small pieces of HTML; every text that did not come from this package passes through `escape`."""
+"""What the report is made of, beside `edge_recog.markup`."""
 
 from __future__ import annotations
 
-import html
-import re
 from typing import TYPE_CHECKING
+
+from edge_recog.markup import Markup, joined, name, tag
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-_UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff\u202a-\u202e\u2066-\u2069]"
-)
-"""What no text has, or what turns the text behind it around."""
-
-
 SERIES = 12
 """Colours that the style sheet has for contestants; more than that begin again."""
-
-
-class Markup(str):
-    """HTML that is finished: `cell` and `table` do not escape it again."""
-
-    __slots__ = ()
-
-
-NOTHING = Markup("")
-
-
-def escape(text: object) -> Markup:
-    """Return text that is safe between tags and in a quoted attribute, of valid Unicode."""
-    if isinstance(text, Markup):
-        return text
-    valid = str(text).encode(errors="replace").decode()
-    return Markup(html.escape(_UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", valid)))
-
-
-def shortened(text: str, length: int) -> str:
-    """Return text of at most `length` characters, with an ellipsis in its middle if need be.
-
-    The end of a model's name tells as much as its beginning.
-    """
-    if len(text) <= length:
-        return text
-    head = (length - 1) // 2
-    return f"{text[:head]}\N{HORIZONTAL ELLIPSIS}{text[head + 1 - length :]}"
-
-
-def name(text: str) -> Markup:
-    """Return a name that keeps its own direction of writing to itself, and may be broken."""
-    parts = re.split(r"(?<=[_./,-])(?=\w)", text)
-    return Markup(f"<bdi>{'<wbr>'.join(map(escape, parts))}</bdi>")
-
-
-def tag(element: str, *content: object, **attributes: object) -> Markup:
-    """Return an element; a trailing underscore of an attribute's name is dropped."""
-    said = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"'
-        for key, value in attributes.items()
-    )
-    return Markup(f"<{element}{said}>{''.join(escape(part) for part in content)}</{element}>")
-
-
-def joined(parts: Iterable[str], separator: str = "") -> Markup:
-    """Return parts one after the other."""
-    return Markup(escape(separator).join(escape(part) for part in parts))
-
-
-def section(key: str, title: str, *content: object) -> Markup:
-    """Return a part of the page with a heading that can be linked to."""
-    return tag("section", tag("h2", title), *content, id=key)
 
 
 def table(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_recog_benchmarks.report.markup import NOTHING, Markup, joined, name, section, table, tag
+from edge_recog.markup import NOTHING, Markup, joined, name, section, tag
+from edge_recog_benchmarks.report.markup import table
 from edge_recog_benchmarks.report.texts import percent, significant
 
 if TYPE_CHECKING:

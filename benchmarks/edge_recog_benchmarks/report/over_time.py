@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_recog.markup import NOTHING, Markup, section
 from edge_recog_benchmarks.figures import END_TO_END
 from edge_recog_benchmarks.report import plots
-from edge_recog_benchmarks.report.markup import NOTHING, Markup, drawing, legend, section
+from edge_recog_benchmarks.report.markup import drawing, legend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

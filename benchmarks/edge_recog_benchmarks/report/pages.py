@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_recog.errors import UsageError
+from edge_recog.markup import NOTHING, Markup, joined, name, section, tag
 from edge_recog_benchmarks.accuracy import accuracy_differences
 from edge_recog_benchmarks.comparison import compare_results
 from edge_recog_benchmarks.report import conditions, correctness, performance
 from edge_recog_benchmarks.report.answer import answer
 from edge_recog_benchmarks.report.digest import digest
-from edge_recog_benchmarks.report.markup import NOTHING, Markup, joined, name, section, table, tag
+from edge_recog_benchmarks.report.markup import table
 from edge_recog_benchmarks.report.operators import operators
 from edge_recog_benchmarks.report.over_time import timeline
 from edge_recog_benchmarks.report.published import published

@@ -6,19 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_recog.markup import NOTHING, Markup, joined, name, section, tag
 from edge_recog_benchmarks.figures import END_TO_END
 from edge_recog_benchmarks.report import plots
-from edge_recog_benchmarks.report.markup import (
-    NOTHING,
-    Markup,
-    drawing,
-    joined,
-    keyed,
-    name,
-    section,
-    table,
-    tag,
-)
+from edge_recog_benchmarks.report.markup import drawing, keyed, table
 from edge_recog_benchmarks.report.texts import DASH, cell, megabytes, span, times
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from edge_recog_benchmarks.report.markup import Markup
+    from edge_recog.markup import Markup
 
     Floats = NDArray[np.float64]
 

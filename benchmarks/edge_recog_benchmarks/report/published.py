@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_recog.markup import NOTHING, Markup, name, section, tag
 from edge_recog_benchmarks.anchors import figure, find_anchors, find_elsewhere, relation
 from edge_recog_benchmarks.figures import END_TO_END
-from edge_recog_benchmarks.report.markup import NOTHING, Markup, name, section, table, tag
+from edge_recog_benchmarks.report.markup import table
 from edge_recog_benchmarks.report.texts import DASH, significant
 
 if TYPE_CHECKING:

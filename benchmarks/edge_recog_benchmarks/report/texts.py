@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from edge_recog_benchmarks.report.markup import Markup, tag
+from edge_recog.markup import Markup, tag
 
 if TYPE_CHECKING:
     from edge_recog_benchmarks.statistics import Interval

@@ -5,15 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_recog_converter.pages.markup import (
-    NOTHING,
-    Markup,
-    joined,
-    left_out,
-    name,
-    section,
-    tag,
-)
+from edge_recog.markup import NOTHING, Markup, joined, name, section, tag
+from edge_recog_converter.pages.markup import left_out
 from edge_recog_converter.pages.skeleton import whole_page
 from edge_recog_converter.pages.splits import class_counts
 from edge_recog_converter.pages.tables import table

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
-from edge_recog_converter.pages.markup import Markup, joined, tag
+from edge_recog.markup import Markup, joined, tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

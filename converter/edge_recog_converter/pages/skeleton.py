@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_recog_converter.pages.markup import Markup, joined, tag
+from edge_recog.markup import Markup, joined, tag
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """What a browser is told to allow: nothing that is not in the page."""

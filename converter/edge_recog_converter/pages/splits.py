@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_recog.markup import Markup, joined, name, tag
 from edge_recog_converter.datasets.labelled import SPLITS
-from edge_recog_converter.pages.markup import Markup, joined, left_out, name, tag
+from edge_recog_converter.pages.markup import left_out
 from edge_recog_converter.pages.tables import bar, long_table
 
 if TYPE_CHECKING:

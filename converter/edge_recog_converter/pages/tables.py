@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from edge_recog_converter.pages.markup import NOTHING, Markup, folded, joined, tag
+from edge_recog.markup import NOTHING, Markup, joined, tag
+from edge_recog_converter.pages.markup import folded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

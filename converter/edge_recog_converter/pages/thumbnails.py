@@ -6,7 +6,7 @@ import base64
 from typing import TYPE_CHECKING
 
 from edge_recog.cameras.images import shrink
-from edge_recog_converter.pages.markup import Markup, joined, tag, void
+from edge_recog.markup import Markup, joined, tag, void
 from edge_recog_converter.pictures import decode_whole
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_recog_converter.pages.markup import Markup, name, section, tag
+from edge_recog.markup import Markup, name, section, tag
 from edge_recog_converter.pages.tables import bar, long_table
 from edge_recog_converter.pages.texts import DASH, percent
 

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_recog_converter.pages.markup import (
-    NOTHING,
-    Markup,
-    folded,
-    joined,
-    name,
-    section,
-    shortened,
-    tag,
-)
+from edge_recog.markup import NOTHING, Markup, joined, name, section, shortened, tag
+from edge_recog_converter.pages.markup import folded
 from edge_recog_converter.pages.tables import scrolling, table
 from edge_recog_converter.pages.texts import percent
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_recog_converter.pages.markup import NOTHING, Markup, drawing, folded, section, tag
+from edge_recog.markup import NOTHING, Markup, section, tag
+from edge_recog_converter.pages.markup import drawing, folded
 from edge_recog_converter.pages.tables import table
 from edge_recog_converter.pages.texts import duration, percent, significant
 from edge_recog_converter.report.headline import score_name

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_recog_converter.pages.markup import (
-    NOTHING,
-    Markup,
-    folded,
-    joined,
-    left_out,
-    name,
-    section,
-    tag,
-)
+from edge_recog.markup import NOTHING, Markup, joined, name, section, tag
+from edge_recog_converter.pages.markup import folded, left_out
 from edge_recog_converter.pages.tables import table
 from edge_recog_converter.pages.texts import percent
 from edge_recog_converter.pages.thumbnails import gallery, lines

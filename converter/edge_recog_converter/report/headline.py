@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from edge_recog_converter.pages.markup import Markup, escape, joined, section, tag
+from edge_recog.markup import Markup, escape, joined, section, tag
 from edge_recog_converter.pages.tables import table
 from edge_recog_converter.pages.texts import (
     DASH,

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_recog.markup import NOTHING, Markup, joined, name, section, tag
 from edge_recog_converter.datasets.labelled import SPLITS
-from edge_recog_converter.pages.markup import (
-    NOTHING,
-    Markup,
-    facts,
-    joined,
-    left_out,
-    name,
-    section,
-    tag,
-)
+from edge_recog_converter.pages.markup import facts, left_out
 from edge_recog_converter.pages.splits import class_counts
 from edge_recog_converter.pages.tables import table
 from edge_recog_converter.pages.texts import duration, moment

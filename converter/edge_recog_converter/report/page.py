@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_recog_converter.pages.markup import Markup, joined, name, tag
+from edge_recog.markup import Markup, joined, name, tag
 from edge_recog_converter.pages.skeleton import whole_page
 from edge_recog_converter.pages.texts import moment
 from edge_recog_converter.report.by_class import classes

@@ -11,8 +11,8 @@ from edge_recog_converter.pages.texts import MINUS, percent, significant
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edge_recog.markup import Markup
     from edge_recog_converter.pages.drawing import Colour, Point
-    from edge_recog_converter.pages.markup import Markup
     from edge_recog_converter.report.document import Bin, Calibration, Stage
 
 _CURVE_HEIGHT = 230.0

@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from edge_recog_converter.pages.markup import Markup, drawing, folded, section, tag
+from edge_recog.markup import Markup, section, tag
+from edge_recog_converter.pages.markup import drawing, folded
 from edge_recog_converter.pages.tables import table
 from edge_recog_converter.pages.texts import percent, significant
 from edge_recog_converter.report.plots import plot_reliability
