@@ -21,6 +21,7 @@ import msgspec
 import numpy as np
 
 from edge_recog.frames import Frame
+from edge_recog_converter.datasets import targets_of
 from edge_recog_converter.errors import DatasetError
 from edge_recog_converter.pictures import decode_whole, reason_of
 
@@ -115,10 +116,7 @@ def decoded_split(
 def _targets(pictures: Sequence[Picture], classes: int | None) -> NDArray[Any]:
     if classes is None:
         return np.array([picture.label for picture in pictures], np.int64)
-    targets = np.zeros((len(pictures), classes), np.float32)
-    for row, picture in enumerate(pictures):
-        targets[row, list(picture.labels)] = 1.0
-    return targets
+    return targets_of(pictures, classes)
 
 
 def _digests(pictures: Sequence[Picture]) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from edge_recog.frames import Frame
 from edge_recog.interpreters import open_interpreter
+from edge_recog_converter.datasets import targets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -73,8 +74,7 @@ def extract(
     values: list[NDArray[np.float32]] = []
     targets: list[NDArray[np.float32]] = []
     for picture, frame in frames:
-        target = np.zeros(classes, np.float32)
-        target[list(picture.labels)] = 1.0
+        (target,) = targets_of([picture], classes)
         views = [frame]
         if mirrored:
             views.append(Frame.from_rgb(np.ascontiguousarray(frame.pixels[:, ::-1])))

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
@@ -96,14 +96,7 @@ def train_classifier(
     if weights is None:
         weights = np.ones(len(scaled), np.float32)
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def step(features: Any, wanted: Any, weights: Any) -> Any:
-        with tf.GradientTape() as tape:
-            loss = loss_of(wanted, head(features), sample_weight=weights) + sum(head.losses)
-        variables = head.trainable_variables
-        optimizer.apply(tape.gradient(loss, variables), variables)
-        return loss
-
+    step = _step_of(head, optimizer, loss_of)
     history: list[Epoch] = []
     best: tuple[Epoch, list[NDArray[np.float32]]] | None = None
     for number in range(1, stage.epochs + 1):
@@ -140,6 +133,20 @@ def train_classifier(
         history=tuple(history),
         best=best[0],
     )
+
+
+def _step_of(head: Any, optimizer: Any, loss_of: Any) -> Callable[..., Any]:
+    """Return what learns from features, targets and weights, and returns the loss."""
+
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def step(features: Any, wanted: Any, weights: Any) -> Any:
+        with tf.GradientTape() as tape:
+            loss = loss_of(wanted, head(features), sample_weight=weights) + sum(head.losses)
+        variables = head.trainable_variables
+        optimizer.apply(tape.gradient(loss, variables), variables)
+        return loss
+
+    return cast("Callable[..., Any]", step)
 
 
 def rounded_classifier(classifier: LinearClassifier, features: Features) -> LinearClassifier:

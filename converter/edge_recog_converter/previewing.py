@@ -16,7 +16,7 @@ import numpy as np
 
 from edge_recog.errors import UsageError
 from edge_recog.frames import Frame
-from edge_recog_converter.datasets import find_dataset
+from edge_recog_converter.datasets import find_dataset, targets_of
 from edge_recog_converter.errors import DatasetError
 from edge_recog_converter.learning.balance import epoch_order
 from edge_recog_converter.pictures import PictureReader
@@ -194,7 +194,8 @@ class _Job:
             for number, frame in self._frames(order[start : start + self.rows]):
                 picture = self._pictures[number]
                 mirrored = Frame.from_rgb(np.ascontiguousarray(frame.pixels[:, ::-1]))
-                own = self._shares(self._target(picture))
+                (target,) = targets_of([picture], len(self.dataset.labels))
+                own = self._shares(target)
                 versions = [Version(self.preprocessing.pixels(mirrored), own)] if stage.flip else []
                 plain = self.preprocessing.pixels(frame)
                 rows.append(self._row(picture, plain, versions, draws=draws[picture.id]))
@@ -230,7 +231,7 @@ class _Job:
             if not batch:
                 continue
             plain = np.stack([pixels for _, pixels in batch]).astype(np.float32)
-            targets = np.stack([self._target(picture) for picture, _ in batch])
+            targets = targets_of([picture for picture, _ in batch], len(self.dataset.labels))
             step = (self.epoch - 1) * steps + at
             kept = batch[: self.rows - len(rows)]
             made = []
@@ -260,14 +261,8 @@ class _Job:
     def _labels(self) -> NDArray[Any]:
         """Return what orders are drawn by: a number a picture, or its targets."""
         if self.dataset.task == "multi-label":
-            return np.stack([self._target(picture) for picture in self._pictures])
+            return targets_of(self._pictures, len(self.dataset.labels))
         return np.array([picture.label for picture in self._pictures], np.int64)
-
-    def _target(self, picture: Picture) -> NDArray[np.float32]:
-        """Return (classes,): 1 for each label that a picture has."""
-        target = np.zeros(len(self.dataset.labels), np.float32)
-        target[list(picture.labels)] = 1.0
-        return target
 
     def _frames(self, numbers: NDArray[np.int64]) -> list[tuple[int, Frame]]:
         """Return those of the numbered pictures that can be read, in order."""

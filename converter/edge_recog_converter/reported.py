@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
-import numpy as np
 
-from edge_recog_converter.datasets import SPLITS
+from edge_recog_converter.datasets import SPLITS, targets_of
 from edge_recog_converter.evaluation.figures import figures_of
 from edge_recog_converter.exporting import now, tool_versions
 from edge_recog_converter.report.document import SCHEMA_VERSION, Data, Report
@@ -21,9 +20,6 @@ from edge_recog_converter.report.page import page
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
-    from edge_recog_converter.datasets import Picture
     from edge_recog_converter.making import Job, Made
     from edge_recog_converter.parity import Answers, SideBySide
     from edge_recog_converter.report.document import ModelFigures, Parity
@@ -37,7 +33,7 @@ def judged(job: Job, made: Made, both: SideBySide) -> tuple[ModelFigures, ModelF
     """Return how the float and the INT8 model do on the test split; their sizes are left at 0."""
     labels = job.dataset.labels
     known = {picture.id: picture for picture in job.dataset.splits["test"]}
-    targets = _targets([known[name] for name in both.ids], len(labels))
+    targets = targets_of([known[name] for name in both.ids], len(labels))
     kinds: tuple[tuple[Literal["float", "int8"], Answers], ...]
     kinds = (("float", both.float), ("int8", both.int8))
     slow, fast = (
@@ -158,18 +154,11 @@ def _data(job: Job, fingerprint: str) -> Data:
         labels=dataset.labels,
         pictures={split: len(pictures) for split, pictures in read.items()},
         counts={
-            split: tuple(_targets(pictures, classes).sum(axis=0).tolist())
+            split: tuple(targets_of(pictures, classes).sum(axis=0).astype(int).tolist())
             for split, pictures in read.items()
         },
         skipped=dict(skipped),
     )
-
-
-def _targets(pictures: Sequence[Picture], classes: int) -> NDArray[np.int64]:
-    targets = np.zeros((len(pictures), classes), np.int64)
-    for row, picture in enumerate(pictures):
-        targets[row, list(picture.labels)] = 1
-    return targets
 
 
 def _percent(share: float | None) -> str:

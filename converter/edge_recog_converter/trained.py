@@ -15,7 +15,7 @@ from edge_recog_converter.learning.fitting import fit
 from edge_recog_converter.learning.inference import inference_of
 from edge_recog_converter.learning.optimizers import optimizer_of
 from edge_recog_converter.learning.plans import Plan, Samples
-from edge_recog_converter.learning.tensorboard import EpochLog
+from edge_recog_converter.learning.tensorboard import epoch_log
 from edge_recog_converter.making import Made
 from edge_recog_converter.recipe import HeadStage, TrainStage
 
@@ -125,7 +125,7 @@ def _train(
         precision=stage.precision,
     )
     with (
-        EpochLog(job.folder / TENSORBOARD / f"train-{number + 1}") as log,
+        epoch_log(job.folder / TENSORBOARD / f"train-{number + 1}") as write,
         job.reporter.meter("train", stage.epochs * steps) as advance,
     ):
         done = 0
@@ -137,7 +137,7 @@ def _train(
 
         def on_epoch(epoch: Epoch) -> None:
             nonlocal done
-            log.write(epoch)
+            write(epoch)
             text = (
                 f"epoch {epoch.number}: loss {epoch.loss:.3f}, validation "
                 f"{epoch.validation_loss:.3f}, {objective.metric} {epoch.score:.1%}"

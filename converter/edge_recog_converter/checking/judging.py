@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from edge_recog_converter.checking.document import ClassCount, Finding, Likes, Place
 from edge_recog_converter.datasets.labelled import SPLITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from edge_recog_converter.checking.document import Severity
     from edge_recog_converter.datasets.entries import Entry
@@ -68,56 +69,67 @@ def about_corrupt(corrupt: Mapping[str, str]) -> Iterator[Finding]:
         )  # fmt: skip
 
 
+class _Copies(NamedTuple):
+    """One thing that copies may mean."""
+
+    severity: Severity
+    kind: str
+    near: bool
+    """Whether it is about pictures that look alike, and not about the same file."""
+    meant: Callable[[Likes], bool]
+    what: str
+    where: str
+    advice: str
+
+
+def _harmless(one: Likes) -> bool:
+    return not (one.across_splits or one.labels_differ)
+
+
+_ACROSS, _DIFFER = attrgetter("across_splits"), attrgetter("labels_differ")
+_ALIKE: Final = "of pictures that look alike"
+_COPIES: Final = (
+    _Copies(
+        "error", "copies-across-splits", False, _ACROSS, "picture",
+        "with copies in more than one split",
+        "remove all but one of each; such a test flatters the model, and a build refuses it",
+    ),
+    _Copies(
+        "error", "labels-differ", False, _DIFFER, "picture", "with copies that have other labels",
+        "decide which label is right, and remove the rest",
+    ),
+    _Copies(
+        "warning", "copies", False, _harmless, "picture", "with copies in the same split",
+        "remove all but one of each; copies count more than others do",
+    ),
+    _Copies(
+        "warning", "near-copies-across-splits", True, _ACROSS, "set",
+        f"{_ALIKE} in more than one split",
+        "look at them; put those of one scene into one split, with a group in a manifest",
+    ),
+    _Copies(
+        "warning", "near-labels-differ", True, _DIFFER, "set", f"{_ALIKE} with other labels",
+        "look at them; one of the labels may be wrong",
+    ),
+    _Copies(
+        "note", "near-copies", True, _harmless, "set", f"{_ALIKE} in the same split",
+        "nothing need be done; they teach less than their number says",
+    ),
+)  # fmt: skip
+
+
 def about_copies(exact: Sequence[Likes], near: Sequence[Likes]) -> Iterator[Finding]:
     """Yield what copies mean, exact and near ones."""
-    across = [one for one in exact if one.across_splits]
-    if across:
-        yield _finding(
-            "error", "copies-across-splits",
-            f"{_count(len(across), 'picture')} with copies in more than one split",
-            "remove all but one of each; such a test flatters the model, and a build refuses it",
-            _ids(across),
-        )  # fmt: skip
-    conflicts = [one for one in exact if one.labels_differ]
-    if conflicts:
-        yield _finding(
-            "error", "labels-differ",
-            f"{_count(len(conflicts), 'picture')} with copies that have other labels",
-            "decide which label is right, and remove the rest",
-            _ids(conflicts),
-        )  # fmt: skip
-    within = [one for one in exact if not (one.across_splits or one.labels_differ)]
-    if within:
-        yield _finding(
-            "warning", "copies",
-            f"{_count(len(within), 'picture')} with copies in the same split",
-            "remove all but one of each; copies count more than others do",
-            _ids(within),
-        )  # fmt: skip
-    near_across = [one for one in near if one.across_splits]
-    if near_across:
-        yield _finding(
-            "warning", "near-copies-across-splits",
-            f"{_count(len(near_across), 'set')} of pictures that look alike in more than one split",
-            "look at them; put those of one scene into one split, with a group in a manifest",
-            _ids(near_across),
-        )  # fmt: skip
-    near_conflicts = [one for one in near if one.labels_differ]
-    if near_conflicts:
-        yield _finding(
-            "warning", "near-labels-differ",
-            f"{_count(len(near_conflicts), 'set')} of pictures that look alike with other labels",
-            "look at them; one of the labels may be wrong",
-            _ids(near_conflicts),
-        )  # fmt: skip
-    near_within = [one for one in near if not (one.across_splits or one.labels_differ)]
-    if near_within:
-        yield _finding(
-            "note", "near-copies",
-            f"{_count(len(near_within), 'set')} of pictures that look alike in the same split",
-            "nothing need be done; they teach less than their number says",
-            _ids(near_within),
-        )  # fmt: skip
+    for case in _COPIES:
+        found = [one for one in (near if case.near else exact) if case.meant(one)]
+        if found:
+            yield _finding(
+                case.severity,
+                case.kind,
+                f"{_count(len(found), case.what)} {case.where}",
+                case.advice,
+                _ids(found),
+            )
 
 
 def about_groups(entries: Iterable[Entry]) -> Iterator[Finding]:

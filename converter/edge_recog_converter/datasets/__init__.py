@@ -10,6 +10,7 @@ from edge_recog_converter.datasets.labelled import (
     Task,
     digest_of,
     picture_digests,
+    targets_of,
 )
 from edge_recog_converter.datasets.leaking import Leakage, leakage, refuse_leakage
 from edge_recog_converter.datasets.listing import splits_csv, write_splits
@@ -28,5 +29,6 @@ __all__ = [
     "picture_digests",
     "refuse_leakage",
     "splits_csv",
+    "targets_of",
     "write_splits",
 ]

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+import numpy as np
+
 from edge_recog_converter.errors import DatasetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
 Split = Literal["train", "validation", "test"]
@@ -106,6 +107,14 @@ class Dataset:
     def pictures(self) -> tuple[Picture, ...]:
         """Those of all splits, one split after the other."""
         return tuple(picture for split in SPLITS for picture in self.splits[split])
+
+
+def targets_of(pictures: Sequence[Picture], classes: int) -> NDArray[np.float32]:
+    """Return (pictures, classes): 1 for each label that a picture has, else 0."""
+    targets = np.zeros((len(pictures), classes), np.float32)
+    for row, picture in enumerate(pictures):
+        targets[row, list(picture.labels)] = 1.0
+    return targets
 
 
 def picture_digests(
