@@ -105,15 +105,81 @@ class Epoch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
-    """One stage of kind head or train."""
+    """One stage in which something was learned."""
 
-    kind: Literal["head", "train"]
+    kind: Literal["head", "train", "distill", "prune", "sparsify"]
     best: int
     """Number of the epoch whose weights were kept."""
     seconds: float
     resumed_after: int
     """Epochs done by a process before this one."""
     epochs: tuple[Epoch, ...]
+
+
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """A network on the way to the one that ships: what it costs and how good it is."""
+
+    name: str
+    """Such as `train`, `prune 2 of 3` or `INT8`."""
+    score: float
+    """Of validation, 0-1: top-1, or mean average precision for multi-label."""
+    invoke_ms: float
+    """Median run of its INT8 file, 1 thread, on this machine."""
+    speed_up: float
+    """Of the first point, timed alternately with this one, over this one; 1 for the first."""
+    size_bytes: int
+    """Of its INT8 file without metadata."""
+    macs: int
+    """Multiply-accumulates for one picture."""
+    parameters: int
+
+
+class Lost(msgspec.Struct, frozen=True, kw_only=True):
+    """What quantisation changed among the pictures of one class."""
+
+    label: str
+    lost: int
+    """Pictures that only float gets right."""
+    won: int
+    """Pictures that only INT8 gets right."""
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One way to quantise, judged on validation against the float network."""
+
+    rung: str
+    """Such as `post-training` or `quantisation-aware training`."""
+    detail: str
+    """How, in some words."""
+    converter: str
+    """Which program wrote the file, and its version."""
+    accepted: bool
+    reason: str
+    """Why not; empty if it was accepted."""
+    count: int
+    """Pictures it was judged on."""
+    drop: float
+    """Score of float less that of this file, 0-1; negative where this file is better."""
+    drop_low: float
+    """Lower end of the drop's interval at the stated confidence."""
+    drop_high: float
+    agreement: float
+    """Share of pictures of which both say the same, 0-1."""
+    p_value: float
+    """Of McNemar's exact test, one-sided: the chance of so many more lost than won pictures if
+    nothing were lost."""
+    smallest_loss_shown: float
+    """The least loss that so many pictures could have shown at the stated confidence, 0-1."""
+    lost: tuple[Lost, ...]
+    """Classes in which something changed, most lost first."""
+    calibration_error: float
+    """Expected, of this file, 0-1."""
+    float_calibration_error: float
+    invoke_ms: float
+    """Median run of this file, 1 thread."""
+    size_bytes: int
+    seconds: float
+    """That it took to make and judge."""
 
 
 class Data(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,6 +240,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[ModelFigures, ModelFigures]
     """Float, INT8."""
     parity: Parity
+    points: tuple[Point, ...] = ()
+    """Networks on the way, the first one first; none where nothing was made smaller."""
+    attempts: tuple[Attempt, ...] = ()
+    """Ways to quantise that were tried, in their order; the last one ships. None where nothing was
+    demanded of the INT8 model."""
     seconds: float
     """Of the whole build, by the process that ended it."""
     peak_memory_mb: float
