@@ -35,10 +35,12 @@ from edge_recog_converter.making import Job
 from edge_recog_converter.parity import compare, run_both
 from edge_recog_converter.pictures import PictureReader
 from edge_recog_converter.quantization import convert_float, quantize_full_int8
-from edge_recog_converter.recipe import HeadStage, TrainStage, load_recipe
+from edge_recog_converter.recipe import load_recipe
 from edge_recog_converter.reported import REPORT_PAGE, judged, report_of, say_figures, write_report
 from edge_recog_converter.run_folders import run_folder
+from edge_recog_converter.stages import HeadStage, Learning
 from edge_recog_converter.starting import start_of
+from edge_recog_converter.teachers import check_teachers
 from edge_recog_converter.trained import make_by_training, train_network
 
 if TYPE_CHECKING:
@@ -149,6 +151,10 @@ class _Work:
     dataset: Dataset
     digests: dict[str, str]
     """Picture's id → SHA-256."""
+    base: Path
+    """Folder of the recipe."""
+    pictures: str
+    """Digest of the pictures, their labels and splits."""
     fingerprint: str
     workers: Workers
 
@@ -161,6 +167,8 @@ class _Work:
             reporter=reporter,
             folder=folder,
             cache=cache or default_cache(),
+            base=self.base,
+            pictures=self.pictures,
             fingerprint=self.fingerprint,
             workers=self.workers,
         )
@@ -170,25 +178,31 @@ def _prepared(recipe_path: Path, data: Path, reporter: Reporter, workers: Worker
     """Read the recipe and find the pictures; refuse what cannot become a model."""
     workers = workers or alone()
     recipe, text = load_recipe(recipe_path)
-    training = [stage for stage in recipe.making if isinstance(stage, TrainStage)]
+    training = [stage for stage in recipe.making if isinstance(stage, Learning)]
     if not workers.alone and not training:
         raise RecipeError(
-            f"{recipe_path}: there is nothing for {workers.count} workers to do, as no stage is of "
-            f"kind train: unset {WORKERS_VARIABLE}"
+            f"{recipe_path}: there is nothing for {workers.count} workers to do, as the network "
+            f"learns in no stage: unset {WORKERS_VARIABLE}"
         )
     start = start_of(recipe, recipe_path.parent)
     dataset = find_dataset(data, recipe.data, seed=recipe.seed)
     objective = OBJECTIVES[dataset.task]
     objective.check([stage.loss for stage in training], recipe.data.balance)
+    teachers = check_teachers(recipe, recipe_path.parent, dataset.labels)
     pictures = dataset.pictures
     with reporter.meter("read", len(pictures)) as advance:
         digests = picture_digests(
             ((picture.id, picture.content) for picture in pictures), on_picture=advance
         )
     refuse_leakage(leakage(dataset, digests), allowed=recipe.data.allow_leakage)
-    # Labels and splits count as much as pixels; and what other versions began may not fit here.
-    parts = [text, start.digest, splits_csv(dataset, digests), str(tool_versions())]
-    return _Work(recipe, text, start, dataset, digests, digest_of(parts), workers)
+    # Labels and splits count as much as pixels.
+    known = digest_of([splits_csv(dataset, digests)])
+    # After training one may think better of how to quantise; other versions' work may not fit.
+    making = msgspec.json.encode(msgspec.to_builtins(recipe) | {"stage": recipe.making}).decode()
+    fingerprint = digest_of([making, start.digest, teachers, known, str(tool_versions())])
+    return _Work(
+        recipe, text, start, dataset, digests, recipe_path.parent, known, fingerprint, workers
+    )
 
 
 class _Build:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from edge_recog.preprocessing import Preprocessing
     from edge_recog_converter.datasets import Picture
+    from edge_recog_converter.learning.plans import Pixels
 
 _SCHEMA_VERSION = 1
 _READERS = 4
@@ -51,6 +52,26 @@ class DecodedSplit:
     """Of the n pictures, in order."""
     skipped: Mapping[str, str]
     """Id of each picture that is not among them → why."""
+
+
+class JoinedPixels:
+    """Two arrays of pictures as one that can be chosen from, without copying either."""
+
+    def __init__(self, first: Pixels, second: Pixels) -> None:
+        """Join them; both (pictures, height, width, channels), and alike but for the first."""
+        self._first, self._second = first, second
+        self.shape = (len(first) + len(second), *first.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self._first) + len(self._second)
+
+    def __getitem__(self, chosen: NDArray[np.integer]) -> NDArray[np.uint8]:
+        """Return the pictures with these numbers, (chosen, height, width, channels)."""
+        of_second = chosen >= len(self._first)
+        found = np.empty((len(chosen), *self.shape[1:]), np.uint8)
+        found[~of_second] = self._first[chosen[~of_second]]
+        found[of_second] = self._second[chosen[of_second] - len(self._first)]
+        return found
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edge_recog_converter.features import Features
     from edge_recog_converter.linear_head import LinearClassifier
     from edge_recog_converter.making import Job
-    from edge_recog_converter.recipe import HeadStage
+    from edge_recog_converter.stages import HeadStage
 
 
 def make_with_head(job: Job, stage: HeadStage, calibration: list[NDArray[np.float32]]) -> Made:

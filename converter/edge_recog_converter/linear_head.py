@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edge_recog_converter.features import Features
     from edge_recog_converter.learning.objectives import Objective
     from edge_recog_converter.learning.sections import Balance
-    from edge_recog_converter.recipe import HeadStage
+    from edge_recog_converter.stages import HeadStage
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -44,17 +44,26 @@ class Job:
     """The run's, for what is worth keeping."""
     cache: Path
     """Of decoded pictures."""
+    base: Path
+    """Folder of the recipe, which the files it names are relative to."""
+    pictures: str
+    """Digest of the pictures, their labels and splits."""
     fingerprint: str
     """Of recipe, pictures and tools: what was begun under the same can be gone on with."""
     workers: Workers
     """That train together; this process alone as a rule."""
     stages: list[Stage] = field(default_factory=list)
-    """Of kind head and train, as they end."""
+    """In which something was learned, as they end."""
 
     @property
     def preprocessing(self) -> Preprocessing:
         """How the network is fed."""
         return self.start.preprocessing
+
+    @property
+    def classes(self) -> int:
+        """How many labels there are."""
+        return len(self.dataset.labels)
 
     @property
     def objective(self) -> Objective:
@@ -63,7 +72,7 @@ class Job:
 
     def ended(
         self,
-        kind: Literal["head", "train"],
+        kind: Literal["head", "train", "distill", "prune", "sparsify"],
         history: Sequence[Epoch],
         best: Epoch,
         *,
@@ -77,7 +86,7 @@ class Job:
         text += (
             f", best was epoch {best.number}: validation {self.objective.metric} {best.score:.1%}"
         )
-        if kind == "train":
+        if kind != "head":
             waiting = sum(epoch.waiting_s for epoch in history)
             text += f"; {waiting / seconds:.1%} of the time spent waiting for pictures"
         self.reporter.say(kind, text)

@@ -20,7 +20,7 @@ from edge_recog_converter.datasets import find_dataset, targets_of
 from edge_recog_converter.errors import DatasetError
 from edge_recog_converter.learning.balance import epoch_order
 from edge_recog_converter.pictures import PictureReader
-from edge_recog_converter.recipe import HeadStage, TrainStage
+from edge_recog_converter.stages import HeadStage, Learning, Making
 from edge_recog_converter.starting import start_of
 
 if TYPE_CHECKING:
@@ -158,9 +158,9 @@ def document(shown: Preview, *, out: Path) -> dict[str, Any]:
     }
 
 
-def _stage_of(recipe: Recipe, number: int | None) -> tuple[HeadStage | TrainStage, int | None]:
+def _stage_of(recipe: Recipe, number: int | None) -> tuple[Making, int | None]:
     """Return the stage to preview, and its number among those of kind train."""
-    training = [stage for stage in recipe.making if isinstance(stage, TrainStage)]
+    training = [stage for stage in recipe.making if isinstance(stage, Learning)]
     if number is None and not training:
         return next(stage for stage in recipe.making if isinstance(stage, HeadStage)), None
     at = 1 if number is None else number
@@ -207,7 +207,7 @@ class _Job:
         heads = ("after preprocessing", *(["mirrored (flip)"] if stage.flip else []))
         return self._preview(stage, rows, heads, about, [])
 
-    def of_training(self, stage: TrainStage) -> Preview:
+    def of_training(self, stage: Learning) -> Preview:
         """Return pictures as the network is trained on them."""
         # TensorFlow takes seconds to load.
         from edge_recog_converter.learning.augmentation.augmenter import augmenter_of
@@ -301,7 +301,7 @@ class _Job:
 
     def _preview(
         self,
-        stage: HeadStage | TrainStage,
+        stage: HeadStage | Learning,
         rows: list[Row],
         heads: Sequence[str],
         about: str,
@@ -340,7 +340,7 @@ def _heads(versions: int) -> tuple[str, ...]:
     return ("after preprocessing", "in this epoch", "in later steps")[: 1 + versions]
 
 
-def _kinds(stage: TrainStage) -> str:
+def _kinds(stage: Learning) -> str:
     """Return the augmentations in the words of the recipe."""
     kinds = [str(type(section).__struct_config__.tag) for section in stage.augment]
     return " · ".join(kinds) or "no augmentation"

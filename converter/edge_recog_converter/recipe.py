@@ -39,17 +39,9 @@ import msgspec
 from edge_recog.preprocessing import Colour, Crop, Interpolation
 from edge_recog_converter.architectures import find_architecture
 from edge_recog_converter.errors import RecipeError
-from edge_recog_converter.learning.augmentation.sections import Augmentation
-from edge_recog_converter.learning.plans import Precision
-from edge_recog_converter.learning.sections import (
-    AdamW,
-    Balance,
-    Cosine,
-    Loss,
-    Optimizer,
-    Schedule,
-)
+from edge_recog_converter.learning.sections import Balance
 from edge_recog_converter.pretrained.applications import APPLICATIONS, find_application
+from edge_recog_converter.stages import HeadStage, Making, QuantizeStage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -170,57 +162,6 @@ class ModelSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
             raise ValueError(f"the ImageNet weights of {name} are for RGB")
 
 
-class HeadStage(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="head",
-    tag_field="kind",
-):  # fmt: skip
-    """Train a new linear classifier on the frozen network's features."""
-
-    epochs: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 40
-    batch_size: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 64
-    learning_rate: Annotated[float, msgspec.Meta(gt=0.0, le=1.0)] = 3e-4
-    """Of Adam, at the start; falls to 0 along a cosine (Loshchilov, Hutter, arXiv:1608.03983)."""
-    l2: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.06
-    """Penalty on the squared weights, for features scaled to variance 1."""
-    label_smoothing: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0
-    flip: bool = True
-    """Train on mirrored pictures too; false for classes that differ by left and right."""
-
-
-class TrainStage(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="train",
-    tag_field="kind",
-):  # fmt: skip
-    """Train the network itself."""
-
-    epochs: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 30
-    batch_size: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 32
-    optimizer: Optimizer = AdamW()
-    schedule: Schedule = Cosine()
-    loss: Loss | None = None
-    """Cross-entropy if left out, binary for pictures with any number of labels."""
-    augment: tuple[Augmentation, ...] = ()
-    """Done to every batch, in this order."""
-    unfreeze: Annotated[float, msgspec.Meta(gt=0.0, le=1.0)] = 1.0
-    """Share of the layers that learn, nearest the output; below 1, normalisations keep what they
-    have learned."""
-    precision: Precision = "float32"
-    """In what layers compute while training: `mixed-float16` and `mixed-bfloat16` are for GPUs
-    that are faster at it; the network that is made is the same kind either way."""
-    patience: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    """Epochs without a better validation after which the stage ends."""
-
-
-class QuantizeStage(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="quantize",
-    tag_field="kind",
-):  # fmt: skip
-    """Full 8-bit quantisation after training."""
-
-    calibration: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 200
-    """Training pictures that set the ranges of activations, drawn with the seed."""
-
-
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole recipe."""
 
@@ -230,7 +171,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     model: ModelSection
     data: DataSection = DataSection()
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] = 0
-    stage: tuple[HeadStage | TrainStage | QuantizeStage, ...] = (HeadStage(), QuantizeStage())
+    stage: tuple[Making | QuantizeStage, ...] = (HeadStage(), QuantizeStage())
 
     def __post_init__(self) -> None:
         """Check what no single field can.
@@ -239,18 +180,14 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             ValueError: The stages are in no sensible order or do not fit the weights, or the
                 shares of a split leave nothing to train on.
         """
-        *making, last = self.stage or (None,)
-        trained = making[isinstance(making[0], HeadStage) :] if making else []
-        if (
-            not making
-            or not isinstance(last, QuantizeStage)
-            or not all(isinstance(stage, TrainStage) for stage in trained)
-        ):
+        kinds = [stage.__struct_config__.tag for stage in self.stage]
+        *making, last = kinds or [""]
+        if not making or last != "quantize" or last in making or "head" in making[1:]:
             raise ValueError(
-                "stage must be one of kind head, or some of kind train, or both in this order, "
-                "then one of kind quantize"
+                "stage must be one of kind head, or some in which the network learns (train, "
+                "distill), or both in this order, then one of kind quantize"
             )
-        begins_with_head = isinstance(making[0], HeadStage)
+        begins_with_head = kinds[0] == "head"
         if self.model.weights == "imagenet":
             self.model.check_pretrained()
             if not begins_with_head:
@@ -267,7 +204,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             raise ValueError("data.validation and data.test must leave at least 10 % to train on")
 
     @property
-    def making(self) -> tuple[HeadStage | TrainStage, ...]:
+    def making(self) -> tuple[Making, ...]:
         """The stages before quantisation."""
         return tuple(stage for stage in self.stage if not isinstance(stage, QuantizeStage))
 

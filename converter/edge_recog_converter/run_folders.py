@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FINGERPRINT = "fingerprint"
-_STATES = "*.state"
+_STATES = "**/*.state"
 
 
 @contextlib.contextmanager

@@ -118,7 +118,7 @@ def test_first_version_is_what_the_build_trains_on(
     epoch: int,
     first: int,
 ) -> None:
-    from edge_recog_converter import trained
+    from edge_recog_converter import learned
     from edge_recog_converter.build import build
 
     class EnoughError(Exception):
@@ -130,7 +130,7 @@ def test_first_version_is_what_the_build_trains_on(
         plans.append((train, plan))
         raise EnoughError
 
-    monkeypatch.setattr(trained, "fit", fit)
+    monkeypatch.setattr(learned, "fit", fit)
     text = text_of(EVERY_KIND, data="balance = { oversample = {} }")
     text = text.replace("seed = 5", f"seed = {5 + stage - 1}")
     path = tmp_path / "recipe.toml"

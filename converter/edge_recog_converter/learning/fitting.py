@@ -10,6 +10,7 @@ one that was never interrupted sees.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import time
 from dataclasses import dataclass
@@ -168,8 +169,8 @@ class _Fitting:
             waiting_s += time.perf_counter() - asked
             if batch is None:
                 break
-            losses.append(self._step.learn(*batch))
-            sizes.append(len(batch[0]))
+            losses.append(self._step.learn(batch))
+            sizes.append(len(batch.pixels))
             on_batch()
         loss = float(np.average([float(one) for one in losses], weights=sizes))
         if not math.isfinite(loss):
@@ -186,11 +187,12 @@ class _Fitting:
         if not optimizer.use_ema:
             yield
             return
-        with (
-            averaged_weights(optimizer, self._network.trainable_variables),
-            self._step.restated(batches(self._train, self._plan, epoch)),
-        ):
-            yield
+        with averaged_weights(optimizer, self._network.trainable_variables):
+            if self._plan.zeros is not None:
+                self._plan.zeros.apply()
+            untaught = dataclasses.replace(self._plan, teaching=None)
+            with self._step.restated(batches(self._train, untaught, epoch)):
+                yield
 
     def _validate(self) -> tuple[float, float]:
         """Return loss and score on validation, whose pictures the workers share."""

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from edge_recog_converter.learning.plans import Pixels
+
 EVALUATED_AT_ONCE = 64
 
 
 def inference_of(
     network: Any, *, mean: float | NDArray[np.float32], std: float | NDArray[np.float32]
-) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+) -> Callable[[Pixels], NDArray[np.float32]]:
     """Return what makes (pictures, classes) float32 logits of (pictures, …) pixels 0-255.
 
     Args:
@@ -33,7 +35,7 @@ def inference_of(
         autograph=False,
     )
 
-    def logits(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def logits(pixels: Pixels) -> NDArray[np.float32]:
         starts = range(0, len(pixels), EVALUATED_AT_ONCE)
         parts = [infer(pixels[start : start + EVALUATED_AT_ONCE]).numpy() for start in starts]
         return np.concatenate(parts).astype(np.float32)

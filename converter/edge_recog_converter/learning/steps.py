@@ -23,7 +23,7 @@ from edge_recog_converter.learning.workers import Workers, is_loss_of_worker
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from edge_recog_converter.learning.plans import Plan
+    from edge_recog_converter.learning.plans import Batch, Plan
 
 RESTATED_ON = 1024
 """Pictures on which statistics are taken anew: 10^3 to 10^4 are enough according to Wu and Johnson,
@@ -46,30 +46,37 @@ class Step:
             self.optimizer = keras.optimizers.LossScaleOptimizer(plan.optimizer)
             self.optimizer.build(network.trainable_variables)
         pixels = tf.TensorSpec((None, *network.inputs[0].shape[1:]), tf.uint8)
-        targets = tf.TensorSpec((None, None), tf.float32)
+        rows, step = tf.TensorSpec((None, None), tf.float32), tf.TensorSpec((), tf.int64)
         # With signatures: a worker that traces anew when others do not waits for them for ever.
         self._learn_in_graph = tf.function(
             self._learn,
-            input_signature=[pixels, targets, tf.TensorSpec((None,), tf.float32)],
+            input_signature=[pixels, rows, tf.TensorSpec((None,), tf.float32), rows, step],
             autograph=False,
         )
         self._restate_in_graph = tf.function(
             self._restate,
-            input_signature=[pixels, targets, tf.TensorSpec((), tf.float32)],
+            input_signature=[pixels, rows, step, tf.TensorSpec((), tf.float32)],
             autograph=False,
         )
         self._traced = plan.precision == "float32"
 
-    def learn(self, pixels: Any, targets: Any, weights: Any) -> Any:
+    def learn(self, batch: Batch) -> Any:
         """Learn from one batch; return its loss, a scalar tensor.
 
         Raises:
             TrainingError: A layer cannot compute in the plan's precision.
         """
+        loss = self._learned(batch)
+        if self._plan.zeros is not None:
+            self._plan.zeros.after_step(int(self._plan.optimizer.iterations.numpy()))
+        return loss
+
+    def _learned(self, batch: Batch) -> Any:
+        values = (batch.pixels, batch.targets, batch.weights, batch.answers, batch.step)
         if self._traced:
-            return self._learn_in_graph(pixels, targets, weights)
+            return self._learn_in_graph(*values)
         try:
-            loss = self._learn_in_graph(pixels, targets, weights)
+            loss = self._learn_in_graph(*values)
         except (
             TypeError, ValueError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError,
             tf.errors.UnimplementedError,
@@ -85,7 +92,7 @@ class Step:
         return loss
 
     @contextlib.contextmanager
-    def restated(self, batches: Iterable[tuple[Any, Any, Any]]) -> Iterator[None]:
+    def restated(self, batches: Iterable[Batch]) -> Iterator[None]:
         """Have statistics of the weights as they are in the normalisations meanwhile.
 
         Moving averages suit the weights of the last steps; for averaged weights, statistics are
@@ -99,9 +106,9 @@ class Step:
         before = [variable.numpy() for variable in variables]
         try:
             seen, pictures = 0, 0
-            for pixels, targets, _ in batches:
-                self._restate_in_graph(pixels, targets, float(seen))
-                seen, pictures = seen + 1, pictures + len(pixels)
+            for batch in batches:
+                self._restate_in_graph(batch.pixels, batch.targets, batch.step, float(seen))
+                seen, pictures = seen + 1, pictures + len(batch.pixels)
                 if pictures >= RESTATED_ON:
                     break
             yield
@@ -109,32 +116,32 @@ class Step:
             for variable, value in zip(variables, before, strict=True):
                 variable.assign(value)
 
-    def _learn(self, pixels: Any, targets: Any, weights: Any) -> Any:
+    def _learn(self, pixels: Any, targets: Any, weights: Any, answers: Any, step: Any) -> Any:
         """Learn from one batch, in the graph."""
-        images, targets = self._augmented(pixels, targets, self._plan.optimizer.iterations.value)
-        loss, *gradients = self._workers.run(self._gradients, images, targets, weights)
+        images, targets = self._augmented(pixels, targets, step)
+        loss, *gradients = self._workers.run(self._gradients, images, targets, weights, answers)
         self.optimizer.apply(gradients, self._network.trainable_variables)
         return loss
 
-    def _gradients(self, images: Any, targets: Any, weights: Any) -> list[Any]:
+    def _gradients(self, images: Any, targets: Any, weights: Any, answers: Any) -> list[Any]:
         """Return the loss and the gradients of all workers together."""
         network, plan, workers = self._network, self._plan, self._workers
         share, factor = self._share(images)
         with tf.GradientTape() as tape:
             with computing_in(network, plan.precision):
                 logits = self._logits(images, share)
-            loss = factor * plan.loss(
-                targets[share], tf.cast(logits, tf.float32), sample_weight=weights[share]
-            )
+            logits = tf.cast(logits, tf.float32)
+            loss = plan.loss(targets[share], logits, sample_weight=weights[share])
+            if plan.teaching is not None:
+                taught = plan.teaching.loss(answers[share], logits)
+                loss = (1 - plan.teaching.share) * loss + plan.teaching.share * taught
+            loss *= factor
             loss += sum(network.losses) / workers.count
             scaled = self.optimizer.scale_loss(loss)
         return workers.sum([loss, *tape.gradient(scaled, network.trainable_variables)])
 
-    def _restate(self, pixels: Any, targets: Any, seen: Any) -> None:
+    def _restate(self, pixels: Any, targets: Any, step: Any, seen: Any) -> None:
         """Take statistics from one batch, in the graph."""
-        step = self._plan.optimizer.iterations.value + tf.cast(
-            seen, self._plan.optimizer.iterations.value.dtype
-        )
         images, _ = self._augmented(pixels, targets, step)
 
         def see(images: Any) -> Any:

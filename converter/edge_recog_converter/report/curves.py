@@ -14,7 +14,13 @@ from edge_recog_converter.report.plots import plot_loss, plot_rate, plot_score
 if TYPE_CHECKING:
     from edge_recog_converter.report.document import Epoch, Report, Stage
 
-_TITLES = {"head": "The head alone", "train": "The network"}
+_TITLES = {
+    "head": "The head alone",
+    "train": "The network",
+    "distill": "The network, with a teacher",
+    "prune": "The network, with fewer channels",
+    "sparsify": "The network, with fewer weights",
+}
 
 
 def training(report: Report) -> Markup:

@@ -1,0 +1,108 @@
+"""The stages of a recipe, which are followed one after the other."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+# msgspec reads the annotations below when it decodes.
+from edge_recog_converter.learning.augmentation.sections import Augmentation
+from edge_recog_converter.learning.plans import Precision
+from edge_recog_converter.learning.sections import AdamW, Cosine, Loss, Optimizer, Schedule
+
+Part = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Softening = Annotated[float, msgspec.Meta(ge=1.0, le=100.0)]
+
+
+class HeadStage(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="head",
+    tag_field="kind",
+):  # fmt: skip
+    """Train a new linear classifier on the frozen network's features."""
+
+    epochs: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 40
+    batch_size: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 64
+    learning_rate: Annotated[float, msgspec.Meta(gt=0.0, le=1.0)] = 3e-4
+    """Of Adam, at the start; falls to 0 along a cosine (Loshchilov, Hutter, arXiv:1608.03983)."""
+    l2: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.06
+    """Penalty on the squared weights, for features scaled to variance 1."""
+    label_smoothing: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0
+    flip: bool = True
+    """Train on mirrored pictures too; false for classes that differ by left and right."""
+
+
+class Learning(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind"
+):
+    """What all stages have in common in which the network itself learns."""
+
+    epochs: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 30
+    batch_size: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 32
+    optimizer: Optimizer = AdamW()
+    schedule: Schedule = Cosine()
+    loss: Loss | None = None
+    """Cross-entropy if left out, binary for pictures with any number of labels."""
+    augment: tuple[Augmentation, ...] = ()
+    """Done to every batch, in this order."""
+    unfreeze: Annotated[float, msgspec.Meta(gt=0.0, le=1.0)] = 1.0
+    """Share of the layers that learn, nearest the output; below 1, normalisations keep what they
+    have learned."""
+    precision: Precision = "float32"
+    """In what layers compute while training: `mixed-float16` and `mixed-bfloat16` are for GPUs
+    that are faster at it; the network that is made is the same kind either way."""
+    patience: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """Epochs without a better validation after which the stage ends."""
+
+
+class TrainStage(Learning, frozen=True, kw_only=True, tag="train"):
+    """Train the network itself."""
+
+
+class DistillStage(Learning, frozen=True, kw_only=True, tag="distill"):
+    """Train the network on what larger ones say, beside the labels."""
+
+    teacher: str | Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=16)]
+    """Files relative to the recipe: a model file (.tflite), a network saved by a build (.keras), or
+    a recipe (.toml) that is followed first, on the same pictures. Of several, scores are
+    averaged."""
+    temperature: Softening = 4.0
+    """Divides the logits of both: the higher, the more the teacher's small scores count."""
+    share: Part = 0.7
+    """Of the teacher in the loss; the labels have the rest."""
+    views: Annotated[int, msgspec.Meta(ge=1, le=10_000)] | None = None
+    """Epochs after which pictures are augmented as before, so that the teacher need not be asked
+    again; never if left out."""
+    features: Annotated[float, msgspec.Meta(ge=0.0, le=1_000.0)] = 0.0
+    """Weight of the distance between the features before the classifier, those of the teacher
+    and a linear map of the network's own."""
+    unlabelled: str | None = None
+    """Folder below DATA with more pictures, of which only the teacher says something."""
+
+    def __post_init__(self) -> None:
+        """Check what no single field can.
+
+        Raises:
+            ValueError: Features of several teachers are wanted.
+        """
+        if self.features and len(self.teachers) > 1:
+            raise ValueError("features are learned from one teacher: name one, or leave them out")
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """All of them."""
+        return (self.teacher,) if isinstance(self.teacher, str) else self.teacher
+
+
+class QuantizeStage(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="quantize",
+    tag_field="kind",
+):  # fmt: skip
+    """Full 8-bit quantisation after training."""
+
+    calibration: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 200
+    """Training pictures that set the ranges of activations, drawn with the seed."""
+
+
+Making = HeadStage | TrainStage | DistillStage
+"""The stages before quantisation."""
