@@ -23,6 +23,14 @@ def test_seed_and_balance_are_put_into_the_text() -> None:
     assert variant(RECIPE, seed=None, balance=None) == RECIPE
 
 
+def test_a_line_is_put_in_place_of_the_one_with_its_key() -> None:
+    text = RECIPE + "share = 0.9\nshares = 2\n"
+    changed = variant(text, seed=None, balance=None, line="share = 0.0")
+    assert changed == RECIPE + "share = 0.0\nshares = 2\n"
+    with pytest.raises(UsageError, match="one line `epochs"):
+        variant(text, seed=None, balance=None, line="epochs = 3")
+
+
 @pytest.mark.parametrize(
     ("text", "seed", "balance"),
     [("x = 1\n", 1, None), ("seed = 1\n", None, "{}"), (RECIPE + "balance = {}\n", None, "{}")],

@@ -8,6 +8,7 @@ seeds, mean and spread. Nothing is chosen by these figures: every build asked fo
     --seeds 7 8 9                           mean and spread over three seeds
     --keep pants=20 --keep shoes=20         leave 20 training pictures of two classes
     --balance 'both={ class_weights = { kind = "inverse" }, oversample = { strength = 0.5 } }'
+    --line 'alone=share = 0.0'              the recipe's one line `share = …` in other words
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", help="the recipe's own if left out")
     parser.add_argument("--keep", action="append", default=[], metavar="CLASS=COUNT")
     parser.add_argument("--balance", action="append", default=[], metavar="NAME=TOML")
+    parser.add_argument("--line", action="append", default=[], metavar="NAME=LINE")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="of the builds")
     parser.add_argument("--conditions", default="", help="what else ran meanwhile")
     add_out(parser)
@@ -59,6 +61,7 @@ def main() -> None:
             seeds=arguments.seeds,
             kept=kept,
             balances=dict(map(_pair, arguments.balance)),
+            lines=dict(map(_pair, arguments.line)),
         )
         entry["conditions"] = arguments.conditions
         write_result(added(arguments.out, name, entry), arguments.out)
@@ -74,6 +77,7 @@ def study(
     seeds: Sequence[int] | None,
     kept: Mapping[str, int],
     balances: Mapping[str, str],
+    lines: Mapping[str, str],
 ) -> tuple[str, dict[str, Any]]:
     """Return the study's name and what is told.
 
@@ -84,6 +88,7 @@ def study(
         seeds: In place of the recipe's; None for that one.
         kept: Class → training pictures that are left of it, the first by name.
         balances: Name → value of `data.balance`; the recipe as it is comes first, as `none`.
+        lines: Name → a line in place of the recipe's own with the same key.
 
     Raises:
         UsageError: The recipe or the pictures do not suit.
@@ -92,13 +97,23 @@ def study(
     text = recipe.read_text(encoding="utf-8")
     name = recipe.stem + "".join(f"+{label}-{count}" for label, count in sorted(kept.items()))
     builds = []
+    kinds: dict[str, tuple[str | None, str | None]] = {
+        "none": (None, None),
+        **{kind: (value, None) for kind, value in balances.items()},
+        **{kind: (None, line) for kind, line in lines.items()},
+    }
     with tempfile.TemporaryDirectory(prefix="edge-recog-training-") as folder:
         pictures = cut(data, Path(folder) / data.resolve().name, kept) if kept else data
         for seed in seeds if seeds else (None,):
-            for balance, value in {"none": None, **balances}.items():
-                varied = Path(folder) / recipe.name
-                varied.write_text(variant(text, seed=seed, balance=value), encoding="utf-8")
-                row = {"seed": seed, "balance": balance, **built(varied, pictures, runs)}
+            for kind, (balance, line) in kinds.items():
+                # Beside the recipe, which may name other files.
+                varied = recipe.with_name(f".{recipe.stem}-{kind}.toml")
+                changed = variant(text, seed=seed, balance=balance, line=line)
+                varied.write_text(changed, encoding="utf-8")
+                try:
+                    row = {"seed": seed, "kind": kind, **built(varied, pictures, runs)}
+                finally:
+                    varied.unlink()
                 sys.stdout.write(f"{name}: {json.dumps(row)}\n")
                 sys.stdout.flush()
                 builds.append(row)
@@ -107,17 +122,15 @@ def study(
         "data": data.resolve().name,
         "kept": dict(kept),
         "balances": dict(balances),
-        "summary": {
-            balance: summary(row for row in builds if row["balance"] == balance)
-            for balance in ("none", *balances)
-        },
+        "lines": dict(lines),
+        "summary": {kind: summary(row for row in builds if row["kind"] == kind) for kind in kinds},
         "builds": builds,
         "machine": machine_facts(),
     }
 
 
-def variant(text: str, *, seed: int | None, balance: str | None) -> str:
-    """Return a recipe's text with another seed and balance; None leaves them.
+def variant(text: str, *, seed: int | None, balance: str | None, line: str | None = None) -> str:
+    """Return a recipe's text with another seed, balance and line; None leaves them.
 
     Raises:
         UsageError: There is no line to change, or a balance already.
@@ -132,6 +145,11 @@ def variant(text: str, *, seed: int | None, balance: str | None) -> str:
         text, changed = re.subn(r"(?m)^\[data\]$", f"[data]\nbalance = {balance}", text)
         if changed != 1:
             raise UsageError("the recipe needs a line `[data]` to vary its balance")
+    if line is not None:
+        key = line.partition("=")[0].strip()
+        text, changed = re.subn(rf"(?m)^{re.escape(key)} *=.*$", lambda _: line, text)
+        if changed != 1:
+            raise UsageError(f"the recipe needs one line `{key} = …` to vary, not {changed}")
     return text
 
 
@@ -176,9 +194,7 @@ def figures(report: dict[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = {
         "parameters": report["parameters"],
         "epochs": [len(stage["epochs"]) for stage in report["stages"]],
-        "best_validation": report["stages"][-1]["epochs"][report["stages"][-1]["best"] - 1][
-            "score"
-        ],
+        "best_validation": best_validation(report),
         "waiting_after_first_epoch": waiting(report),
         "temperature": report["temperature"],
         "test_pictures": report["data"]["pictures"]["test"],
@@ -199,11 +215,20 @@ def figures(report: dict[str, Any]) -> dict[str, Any]:
     return {key: round(one, 5) if isinstance(one, float) else one for key, one in row.items()}
 
 
+def best_validation(report: dict[str, Any]) -> float | None:
+    """Return the score of the epoch that the last stage kept; None if nothing was learned."""
+    if not report["stages"]:
+        return None
+    stage = report["stages"][-1]
+    return float(stage["epochs"][stage["best"] - 1]["score"])
+
+
 def waiting(report: dict[str, Any]) -> float | None:
     """Return the share of time after the first epoch of the last stage that waited for pictures."""
-    stage = report["stages"][-1]
-    epochs = stage["epochs"][1:]
-    if stage["kind"] != "train" or not epochs:
+    if not report["stages"] or report["stages"][-1]["kind"] == "head":
+        return None
+    epochs = report["stages"][-1]["epochs"][1:]
+    if not epochs:
         return None
     waited = sum(epoch["waiting_s"] for epoch in epochs)
     return float(waited / sum(epoch["seconds"] for epoch in epochs))
