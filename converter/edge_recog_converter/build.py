@@ -99,12 +99,39 @@ def build(
     Raises:
         EdgeRecogError: The recipe, the pictures or the result are not usable; says why.
     """
-    work = _prepared(recipe_path, data, reporter, workers)
-    recipe = work.recipe
+    recipe, text = load_recipe(recipe_path)
+    return follow(
+        Source(recipe, text, recipe_path), data, out, reporter=reporter, cache=cache,
+        workers=workers,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A recipe and where it is from."""
+
+    recipe: Recipe
+    text: str
+    path: Path
+    """Names it in messages; the files that it names are relative to its folder."""
+
+
+def follow(
+    source: Source,
+    data: Path,
+    out: Path,
+    *,
+    reporter: Reporter,
+    cache: Path | None = None,
+    workers: Workers | None = None,
+) -> BuiltModel:
+    """Follow a recipe that was read already; all else as for `build`."""
+    work = _prepared(source, data, reporter, workers)
+    recipe = source.recipe
     with run_folder(out, recipe.name, fingerprint=work.fingerprint) as (partial, folder):
         job = work.job(partial, reporter, cache)
         write_splits(partial / "splits.csv", work.dataset, work.digests, force=True)
-        report = _Build(job, work.text, work.digests).run()
+        report = _Build(job, source.text, work.digests).run()
         reporter.say("wrote", f"{folder / recipe.name}.tflite   {folder / REPORT_PAGE}")
         (partial / "build.log").write_text(reporter.log, encoding="utf-8")
     stem = folder / recipe.name
@@ -134,9 +161,9 @@ def assist(
     Raises:
         EdgeRecogError: The recipe or the pictures are not usable, or another worker was lost.
     """
-    work = _prepared(recipe_path, data, reporter, workers)
+    work = _prepared(Source(*load_recipe(recipe_path), recipe_path), data, reporter, workers)
     with tempfile.TemporaryDirectory(prefix="edge-recog-worker-") as folder:
-        train_network(work.job(Path(folder), reporter, cache), work.recipe.making)
+        train_network(work.job(Path(folder), reporter, cache), work.source.recipe.making)
     reporter.say("done", f"worker {workers.index} has trained; worker 0 makes the model")
 
 
@@ -144,15 +171,11 @@ def assist(
 class _Work:
     """What a recipe and a folder of pictures turn out to be."""
 
-    recipe: Recipe
-    text: str
-    """Of the recipe."""
+    source: Source
     start: Start
     dataset: Dataset
     digests: dict[str, str]
     """Picture's id → SHA-256."""
-    base: Path
-    """Folder of the recipe."""
     pictures: str
     """Digest of the pictures, their labels and splits."""
     fingerprint: str
@@ -160,35 +183,37 @@ class _Work:
 
     def job(self, folder: Path, reporter: Reporter, cache: Path | None) -> Job:
         return Job(
-            recipe=self.recipe,
+            recipe=self.source.recipe,
             dataset=self.dataset,
             start=self.start,
             reader=PictureReader(),
             reporter=reporter,
             folder=folder,
             cache=cache or default_cache(),
-            base=self.base,
+            base=self.source.path.parent,
             pictures=self.pictures,
             fingerprint=self.fingerprint,
             workers=self.workers,
         )
 
 
-def _prepared(recipe_path: Path, data: Path, reporter: Reporter, workers: Workers | None) -> _Work:
-    """Read the recipe and find the pictures; refuse what cannot become a model."""
+def _prepared(source: Source, data: Path, reporter: Reporter, workers: Workers | None) -> _Work:
+    """Find what the recipe needs; refuse what cannot become a model, before hours are spent."""
     workers = workers or alone()
-    recipe, text = load_recipe(recipe_path)
-    training = [stage for stage in recipe.making if isinstance(stage, Learning)]
-    if not workers.alone and not training:
+    recipe, folder = source.recipe, source.path.parent
+    learning = [stage for stage in recipe.making if isinstance(stage, Learning)]
+    if not workers.alone and not learning:
         raise RecipeError(
-            f"{recipe_path}: there is nothing for {workers.count} workers to do, as the network "
+            f"{source.path}: there is nothing for {workers.count} workers to do, as the network "
             f"learns in no stage: unset {WORKERS_VARIABLE}"
         )
-    start = start_of(recipe, recipe_path.parent)
+    start = start_of(recipe, folder)
     dataset = find_dataset(data, recipe.data, seed=recipe.seed)
+    if not recipe.begins_with_head:
+        start.order(dataset.labels)
     objective = OBJECTIVES[dataset.task]
-    objective.check([stage.loss for stage in training], recipe.data.balance)
-    teachers = check_teachers(recipe, recipe_path.parent, dataset.labels)
+    objective.check([stage.loss for stage in learning], recipe.data.balance)
+    teachers = check_teachers(recipe, folder, dataset.labels)
     pictures = dataset.pictures
     with reporter.meter("read", len(pictures)) as advance:
         digests = picture_digests(
@@ -200,9 +225,7 @@ def _prepared(recipe_path: Path, data: Path, reporter: Reporter, workers: Worker
     # After training one may think better of how to quantise; other versions' work may not fit.
     making = msgspec.json.encode(msgspec.to_builtins(recipe) | {"stage": recipe.making}).decode()
     fingerprint = digest_of([making, start.digest, teachers, known, str(tool_versions())])
-    return _Work(
-        recipe, text, start, dataset, digests, recipe_path.parent, known, fingerprint, workers
-    )
+    return _Work(source, start, dataset, digests, known, fingerprint, workers)
 
 
 class _Build:

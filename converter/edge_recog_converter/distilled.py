@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from edge_recog_converter.making import Job
     from edge_recog_converter.stages import DistillStage
     from edge_recog_converter.teachers import BundleTeacher, Follow, NetworkTeacher
+
+_ASKED_AT_ONCE: Final = 64
 
 
 def distill(
@@ -49,6 +51,8 @@ def distill(
         pictures = _with_unlabelled(job, pictures, extra)
     teachers = teachers_of(job, stage.teachers, features=stage.features > 0, follow=follow)
     lessons = [_pupilage(job, stage, lesson, extra, teacher) for teacher in teachers]
+    for teacher in teachers:
+        _measure(job, teacher)
     taught = _with_features(network, size=teachers[0].features) if stage.features else network
     teaching = TaughtBy(
         lessons=lessons,
@@ -59,8 +63,23 @@ def distill(
         features=stage.features,
         remember=stage.views is not None,
     )
-    learn(job, taught, stage, lesson, pictures, teaching=teaching, views=stage.views)
+    fitted = learn(job, taught, stage, lesson, pictures, teaching=teaching, views=stage.views)
+    if job.workers.is_chief:
+        job.way.add("distilled", network, fitted.best.score)
     return network
+
+
+def _measure(job: Job, teacher: BundleTeacher | NetworkTeacher) -> None:
+    """Write down what a teacher would cost and be worth in its pupil's place, if that is known."""
+    if teacher.network is None or not job.workers.is_chief:
+        return
+    validation = samples(job, "validation", teacher.preprocessing)
+    numbers = range(0, len(validation.targets), _ASKED_AT_ONCE)
+    said = [
+        teacher(validation.pixels[at : at + _ASKED_AT_ONCE].astype(np.float32)) for at in numbers
+    ]
+    score = job.objective.score(np.concatenate(said)[:, : job.classes], validation.targets)
+    job.way.add(f"teacher {teacher.name}", teacher.network, score)
 
 
 def _unlabelled(job: Job, stage: DistillStage) -> tuple[Picture, ...]:

@@ -12,6 +12,7 @@ from edge_recog_converter._tensorflow import keras
 from edge_recog_converter.decoded import decoded_split
 from edge_recog_converter.learning.augmentation.augmenter import augmenter_of
 from edge_recog_converter.learning.fitting import fit
+from edge_recog_converter.learning.inference import inference_of
 from edge_recog_converter.learning.optimizers import optimizer_of
 from edge_recog_converter.learning.plans import Plan, Samples
 from edge_recog_converter.learning.tensorboard import epoch_log
@@ -213,6 +214,13 @@ def learn(
         )
     job.ended(lesson.kind, fitted.history, fitted.best, resumed_after=fitted.resumed_after)
     return fitted
+
+
+def scored(job: Job, network: Any, validation: Samples) -> float:
+    """Return how good a network to logits is on validation, 0-1."""
+    mean, std = scale(job.preprocessing)
+    logits = inference_of(network, mean=mean, std=std)(validation.pixels)
+    return job.objective.score(logits, validation.targets)
 
 
 def _weights(job: Job, pictures: Pictures) -> NDArray[np.float32] | None:

@@ -11,6 +11,7 @@ from edge_recog.contract import Contract
 from edge_recog_converter.datasets import SPLITS
 from edge_recog_converter.learning.objectives import OBJECTIVES
 from edge_recog_converter.report.document import Stage
+from edge_recog_converter.waypoints import Way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,6 +55,8 @@ class Job:
     """That train together; this process alone as a rule."""
     stages: list[Stage] = field(default_factory=list)
     """In which something was learned, as they end."""
+    way: Way = field(default_factory=Way)
+    """Networks made smaller, as they are."""
 
     @property
     def preprocessing(self) -> Preprocessing:

@@ -103,6 +103,9 @@ class ModelSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     weights: str = "imagenet"
     """`imagenet`: pretrained, see `PRETRAINED`; `none`: drawn by the seed; or a file of a network
     saved by Keras, which ends in `.keras`, relative to the recipe."""
+    labels: str | None = None
+    """A text file, relative to the recipe, with a label a line: what the outputs of weights from a
+    file mean. Left out, the model file of the same build tells, which lies beside it."""
     width: Annotated[float, msgspec.Meta(gt=0.0, le=4.0)] = 1.0
     """Multiplies the channels; pretrained weights know few."""
     input: InputSection | None = None
@@ -125,6 +128,8 @@ class ModelSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
             raise ValueError("name an architecture, or a .keras file as weights")
         else:
             find_architecture(self.architecture)
+        if self.labels is not None and not self.is_file:
+            raise ValueError("labels are for weights from a file")
         if size is None:
             return
         if (size.mean is None) != (size.std is None):
@@ -182,26 +187,38 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         """
         kinds = [stage.__struct_config__.tag for stage in self.stage]
         *making, last = kinds or [""]
-        if not making or last != "quantize" or last in making or "head" in making[1:]:
+        if last != "quantize" or last in making or "head" in making[1:]:
             raise ValueError(
                 "stage must be one of kind head, or some in which the network learns (train, "
-                "distill), or both in this order, then one of kind quantize"
+                "distill, prune), or both in this order, then one of kind quantize"
             )
-        begins_with_head = kinds[0] == "head"
+        if not making and not self.model.is_file:
+            raise ValueError(
+                "a stage of kind quantize alone is for weights from a file: train something first"
+            )
+        if self.model.weights == "none" and making[0] == "prune":
+            raise ValueError(
+                "a stage of kind prune needs a network that has learned something: train first"
+            )
         if self.model.weights == "imagenet":
             self.model.check_pretrained()
-            if not begins_with_head:
+            if not self.begins_with_head:
                 raise ValueError(
                     'weights = "imagenet" needs a new classifier first: begin with a stage of '
                     'kind head, or set weights = "none"'
                 )
-        if self.model.weights == "none" and begins_with_head:
+        if self.model.weights == "none" and self.begins_with_head:
             raise ValueError(
                 "a stage of kind head learns from pretrained features: set "
                 'weights = "imagenet", or train instead'
             )
         if self.data.validation + self.data.test >= 0.9:
             raise ValueError("data.validation and data.test must leave at least 10 % to train on")
+
+    @property
+    def begins_with_head(self) -> bool:
+        """Whether the first thing is a new classifier."""
+        return isinstance(self.stage[0], HeadStage)
 
     @property
     def making(self) -> tuple[Making, ...]:

@@ -90,6 +90,7 @@ def report_of(
         thresholds=made.thresholds,
         models=(slow, fast),
         parity=parity,
+        points=tuple(job.way.points),
         seconds=round(seconds, 1),
         peak_memory_mb=round(_peak_memory_bytes() / 1e6, 1),
         machine={

@@ -10,6 +10,8 @@ import msgspec
 from edge_recog_converter.learning.augmentation.sections import Augmentation
 from edge_recog_converter.learning.plans import Precision
 from edge_recog_converter.learning.sections import AdamW, Cosine, Loss, Optimizer, Schedule
+from edge_recog_converter.pruning.choosing import Ranking
+from edge_recog_converter.pruning.sections import PruningBudget, Score
 
 Part = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Softening = Annotated[float, msgspec.Meta(ge=1.0, le=100.0)]
@@ -59,13 +61,9 @@ class TrainStage(Learning, frozen=True, kw_only=True, tag="train"):
     """Train the network itself."""
 
 
-class DistillStage(Learning, frozen=True, kw_only=True, tag="distill"):
-    """Train the network on what larger ones say, beside the labels."""
+class Taught(Learning, frozen=True, kw_only=True):
+    """What stages with a teacher have in common."""
 
-    teacher: str | Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=16)]
-    """Files relative to the recipe: a model file (.tflite), a network saved by a build (.keras), or
-    a recipe (.toml) that is followed first, on the same pictures. Of several, scores are
-    averaged."""
     temperature: Softening = 4.0
     """Divides the logits of both: the higher, the more the teacher's small scores count."""
     share: Part = 0.7
@@ -73,6 +71,15 @@ class DistillStage(Learning, frozen=True, kw_only=True, tag="distill"):
     views: Annotated[int, msgspec.Meta(ge=1, le=10_000)] | None = None
     """Epochs after which pictures are augmented as before, so that the teacher need not be asked
     again; never if left out."""
+
+
+class DistillStage(Taught, frozen=True, kw_only=True, tag="distill"):
+    """Train the network on what larger ones say, beside the labels."""
+
+    teacher: str | Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=16)]
+    """Files relative to the recipe: a model file (.tflite), a network saved by a build (.keras), or
+    a recipe (.toml) that is followed first, on the same pictures. Of several, scores are
+    averaged."""
     features: Annotated[float, msgspec.Meta(ge=0.0, le=1_000.0)] = 0.0
     """Weight of the distance between the features before the classifier, those of the teacher
     and a linear map of the network's own."""
@@ -94,6 +101,26 @@ class DistillStage(Learning, frozen=True, kw_only=True, tag="distill"):
         return (self.teacher,) if isinstance(self.teacher, str) else self.teacher
 
 
+class PruneStage(Taught, frozen=True, kw_only=True, tag="prune"):
+    """Remove channels, and let the rest learn from the network as it was before."""
+
+    budget: PruningBudget
+    """What the network may cost afterwards."""
+    steps: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3
+    """Channels are removed in so many steps, of the same share each; after each the rest learns."""
+    epochs_between: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 3
+    """After each step but the last, which is followed by `epochs`."""
+    score: Score = "l1"
+    """Which channels matter: by the size of their kernels, by the factors of their
+    normalisation, or by what the loss would lose with them."""
+    ranking: Ranking = "global"
+    """Channels are compared over all layers, or each layer loses the same share (`uniform`)."""
+    multiple_of: Annotated[int, msgspec.Meta(ge=1, le=64)] = 8
+    """Channels stay in multiples of this, which 8-bit kernels compute together."""
+    protected: tuple[str, ...] = ()
+    """Names of layers that keep all of their channels."""
+
+
 class QuantizeStage(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="quantize",
     tag_field="kind",
@@ -104,5 +131,5 @@ class QuantizeStage(
     """Training pictures that set the ranges of activations, drawn with the seed."""
 
 
-Making = HeadStage | TrainStage | DistillStage
+Making = HeadStage | TrainStage | DistillStage | PruneStage
 """The stages before quantisation."""

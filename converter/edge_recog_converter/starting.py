@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edge_recog.foreign import read_labels
 from edge_recog.preprocessing import Preprocessing
 from edge_recog_converter.architectures import find_architecture
 from edge_recog_converter.errors import RecipeError
@@ -29,6 +30,8 @@ class Start:
     """The contract that the network is fed by."""
     file: Path | None = None
     """Of its weights; None where they are a library's, or drawn."""
+    known: tuple[str, ...] | None = None
+    """What the file's classifier tells apart, in the order of its outputs; None if nobody says."""
 
     @property
     def name(self) -> str:
@@ -71,13 +74,14 @@ class Start:
         """Return the `keras.Model` to logits: untrained, or that of the file with its classifier.
 
         Args:
-            labels: What it is to tell apart; a file's must be the same.
+            labels: What it is to tell apart; a file's must be the same, in any order.
             seed: Of the weights that are drawn.
 
         Raises:
             RecipeError: It cannot be built like this, or the file's labels are others.
             PretrainedError: The file is not what it should be.
         """
+        order = self.order(labels)
         if self.file is None:
             from edge_recog_converter.architectures import build_architecture
 
@@ -89,15 +93,37 @@ class Start:
                 width=self.model.width,
                 seed=seed,
             )
-        from edge_recog_converter.pretrained.saved import bundle_beside, saved_network
+        from edge_recog_converter.pretrained.saved import saved_network
 
-        bundle = bundle_beside(self.file)
-        if bundle is None or bundle.labels != tuple(labels):
+        network = saved_network(self.file, input_shape=self.input_shape, classes=len(labels))
+        classifier = network.get_layer("logits")
+        classifier.set_weights([weight[..., order] for weight in classifier.get_weights()])
+        return network
+
+    def order(self, labels: Sequence[str]) -> list[int]:
+        """Return where a file's classifier has each of the labels; their own order without a file.
+
+        Raises:
+            RecipeError: It tells others apart, or nobody says which.
+        """
+        if self.file is None:
+            return list(range(len(labels)))
+        if self.known is None:
             raise RecipeError(
-                f"{self.file}: its classifier is not known to tell these {len(labels)} labels "
-                "apart: begin with a stage of kind head, which gives it a new one"
+                f"{self.file} does not say what its outputs mean, and no model file of its build "
+                "lies beside it: name a text file with a label a line, in the order of its outputs "
+                "(labels in the recipe, --labels of compress), or begin with a stage of kind head, "
+                "which gives it a new classifier"
             )
-        return saved_network(self.file, input_shape=self.input_shape, classes=len(labels))
+        if sorted(self.known) != sorted(labels):
+            differ = sorted(set(self.known) ^ set(labels))
+            raise RecipeError(
+                f"{self.file} tells {len(self.known)} labels apart and the pictures have "
+                f"{len(labels)}, and {len(differ)} differ, such as {differ[0]!r}: name the folders "
+                "as the labels are, or begin with a stage of kind head, which gives it a new "
+                "classifier"
+            )
+        return [self.known.index(label) for label in labels]
 
 
 def start_of(recipe: Recipe, folder: Path) -> Start:
@@ -114,7 +140,7 @@ def start_of(recipe: Recipe, folder: Path) -> Start:
     model = recipe.model
     if model.is_file:
         path = folder / model.weights
-        return Start(model, _contract_of_file(model, path), path)
+        return Start(model, _contract_of_file(model, path), path, _labels_of_file(model, folder))
     assert model.architecture is not None
     if model.weights == "imagenet" and model.architecture in APPLICATIONS:
         row = find_application(model.architecture, width=model.width)
@@ -158,6 +184,20 @@ def _contract_of_file(model: ModelSection, path: Path) -> Preprocessing:
             "normalises pixels itself"
         )
     return _sized(own, wanted)
+
+
+def _labels_of_file(model: ModelSection, folder: Path) -> tuple[str, ...] | None:
+    if model.labels is not None:
+        path = folder / model.labels
+        try:
+            return read_labels(path.read_bytes())
+        except OSError as error:
+            reason = error.strerror or error
+            raise RecipeError(f"{path}: labels cannot be read: {reason}") from error
+    from edge_recog_converter.pretrained.saved import bundle_beside
+
+    bundle = bundle_beside(folder / model.weights)
+    return None if bundle is None else bundle.labels
 
 
 def _sized(own: Preprocessing, wanted: InputSection | None) -> Preprocessing:

@@ -9,7 +9,8 @@ from edge_recog_converter.heads import start_with_head
 from edge_recog_converter.learned import Lesson, learn, pictures_of, scale
 from edge_recog_converter.learning.inference import inference_of
 from edge_recog_converter.making import Made
-from edge_recog_converter.stages import DistillStage, HeadStage
+from edge_recog_converter.narrowed import prune, refuse_impossible
+from edge_recog_converter.stages import DistillStage, HeadStage, PruneStage, TrainStage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,21 +50,27 @@ def train_network(job: Job, stages: Sequence[Making]) -> tuple[Any, Pictures]:
         RecipeError: The network cannot be built as the recipe says.
         TrainingError: Training failed.
     """
-    first, *rest = stages
+    first, rest = next(iter(stages), None), list(stages)
     if isinstance(first, HeadStage):
         network, pictures = start_with_head(job, first), pictures_of(job)
+        del rest[0]
     else:
-        rest = list(stages)
         network = job.start.network(job.dataset.labels, seed=job.recipe.seed)
         pictures = pictures_of(job)
         job.say_data()  # Else the head has done both.
         if job.start.file is None:
             bias = job.objective.first_bias(job.recipe.data.balance, pictures.labelled)
             network.get_layer("logits").bias.assign(bias)
+    cutting = next((stage for stage in rest if isinstance(stage, PruneStage)), None)
+    if cutting is not None:
+        refuse_impossible(network, cutting)
     for number, stage in enumerate(rest):
         assert not isinstance(stage, HeadStage)
-        if isinstance(stage, DistillStage):
-            network = distill(job, network, stage, number, pictures, train_network)
-        else:
-            learn(job, network, stage, Lesson("train", number), pictures)
+        match stage:
+            case DistillStage():
+                network = distill(job, network, stage, number, pictures, train_network)
+            case PruneStage():
+                network = prune(job, network, stage, number, pictures)
+            case TrainStage():
+                learn(job, network, stage, Lesson("train", number), pictures)
     return network, pictures

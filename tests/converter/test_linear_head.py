@@ -14,8 +14,8 @@ from edge_recog_converter.linear_head import (
     train_classifier,
     with_classifier,
 )
-from edge_recog_converter.stages import HeadStage
 from edge_recog_converter.report.document import Epoch
+from edge_recog_converter.stages import HeadStage
 
 STAGE = HeadStage(epochs=8, batch_size=16, learning_rate=0.02)
 

@@ -60,8 +60,16 @@ def test_what_is_left_out_has_defaults() -> None:
         (MINIMAL.replace("lite0", "lite9"), r"efficientnet-lite9.*\$\.model"),
         (MINIMAL.replace('"x"', '"../x"'), r"\$\.name"),
         (MINIMAL + "input = { height = 4, width = 64 }", r"\$\.model\.input\.height"),
-        (MINIMAL + '[[stage]]\nkind = "quantize"', "one of kind head"),
-        (MINIMAL + '[[stage]]\nkind = "prune"', "prune"),
+        (MINIMAL + '[[stage]]\nkind = "head"', "one of kind head"),
+        (MINIMAL + '[[stage]]\nkind = "shrink"', "shrink"),
+        (MINIMAL + '[[stage]]\nkind = "quantize"', "alone is for weights from a file"),
+        (
+            MINIMAL
+            + 'weights = "none"\n'
+            + STAGES.format('prune"\nbudget = { macs = "2x" }\nscore = "l1'),
+            "train first",
+        ),
+        (MINIMAL + 'labels = "labels.txt"', "labels are for weights from a file"),
         (MINIMAL.replace("efficientnet-lite0", "resnet-18"), "no ImageNet weights for resnet-18"),
         (MINIMAL + 'weights = "none"', "head learns from pretrained"),
         (MINIMAL + "width = 0.5", "for width 1"),
@@ -89,6 +97,9 @@ def test_what_is_left_out_has_defaults() -> None:
         "small",
         "stages",
         "kind",
+        "quantize-alone",
+        "prune-first",
+        "labels",
         "no-weights",
         "head-of-nothing",
         "width",

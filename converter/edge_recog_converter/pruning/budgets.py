@@ -1,4 +1,8 @@
-"""From what a model may cost to the share of channels that it can keep."""
+"""From what a model may cost to the share of channels that it can keep.
+
+Multiply-accumulates and parameters follow from a cut without making it (`Budget`); latency is
+measured (`SpeedUp`, `Milliseconds`; the search for its share is in `iterating`).
+"""
 
 from __future__ import annotations
 
@@ -40,6 +44,45 @@ class Budget:
         return within_macs and (self.parameters is None or cost.parameters <= self.parameters)
 
 
+@dataclass(frozen=True, slots=True)
+class SpeedUp:
+    """A model's latency, against a reference that is timed alternately with it."""
+
+    times: float
+    """The reference's latency over the model's, at least; more than 1."""
+
+    def __post_init__(self) -> None:
+        """Refuse what asks for nothing."""
+        if not self.times > 1:
+            raise PruningError(f"a model cannot be made {self.times:g} times faster: ask over 1")
+
+    def headroom(self, *, ms: float, speed_up: float) -> float:
+        """Return how many times faster than asked for a model is; 1 or more is within."""
+        del ms
+        return speed_up / self.times
+
+
+@dataclass(frozen=True, slots=True)
+class Milliseconds:
+    """A model's latency on the machine where it is timed."""
+
+    most: float
+    """More than 0."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be met."""
+        if not self.most > 0:
+            raise PruningError(f"no model runs in {self.most:g} ms: allow more than 0")
+
+    def headroom(self, *, ms: float, speed_up: float) -> float:
+        """Return how many times faster than asked for a model is; 1 or more is within."""
+        del speed_up
+        return self.most / ms
+
+
+LatencyLimit = SpeedUp | Milliseconds
+
+
 def share_within(budget: Budget, cost_at: Callable[[float], Cost]) -> float:
     """Return the largest share whose cost is within `budget`, to a millionth.
 
@@ -59,11 +102,23 @@ def share_within(budget: Budget, cost_at: Callable[[float], Cost]) -> float:
             f"the smallest model that can be cut has {least.macs:,} multiply-accumulates and "
             f"{least.parameters:,} parameters: allow more, or keep smaller multiples of channels"
         )
-    low, high = 0.0, 1.0
+    return edge(lambda share: budget.allows(cost_at(share)), low=0.0, high=1.0)[0]
+
+
+def edge(allowed: Callable[[float], bool], *, low: float, high: float) -> tuple[float, float]:
+    """Return the largest share that is allowed and the least that is not.
+
+    They are a millionth of the interval apart.
+
+    Args:
+        allowed: True up to some share and false from there on.
+        low: Is allowed.
+        high: Is not.
+    """
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        if budget.allows(cost_at(middle)):
+        if allowed(middle):
             low = middle
         else:
             high = middle
-    return low
+    return low, high

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,69 @@ class Summary:
     """By layer: why the channels there could not be removed."""
 
 
+class Cuts:
+    """The smaller copies that one scoring of a model's channels leads to, one for each share."""
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        score: Scoring = l1_scores,
+        ranking: Ranking = "global",
+        multiple_of: int = MULTIPLE_OF,
+        least: int = 1,
+        protected: Collection[str] = (),
+    ) -> None:
+        """Trace and score `model`, once; arguments and errors are those of `pruned`."""
+        self.model = model
+        self._channels = trace(model)
+        self._groups = _unprotected(self._channels, protected)
+        self._work = Workload(model, self._channels)
+        scores = score(model, self._channels)
+        self._choose = functools.partial(
+            choose,
+            self._groups,
+            scores,
+            ranking=ranking,
+            multiple_of=multiple_of,
+            least=least,
+        )
+
+    def cost(self, share: float) -> Cost:
+        """Return what the copy with a share of the channels, 0-1, costs; makes none."""
+        return self._work.cost(self._choose(keep=share))
+
+    def share_within(self, budget: Budget) -> float:
+        """Return the largest share whose cost is within `budget`.
+
+        Raises:
+            PruningError: Not even the least share is.
+        """
+        return share_within(budget, self.cost)
+
+    def made(self, share: float) -> tuple[Any, Summary]:
+        """Return the copy with a share of the channels, 0-1, and what was removed."""
+        kept = self._choose(keep=share)
+        summary = Summary(
+            keep=share,
+            groups=tuple(_summed_up(group, kept[group.name]) for group in self._groups),
+            before=self._work.cost(),
+            after=self._work.cost(kept),
+            fixed=self._channels.fixed,
+        )
+        _LOGGER.info(
+            "%s keeps %d of %d channels, %d of %d multiply-accumulates, %d of %d parameters",
+            self.model.name,
+            sum(group.after for group in summary.groups),
+            sum(group.before for group in summary.groups),
+            summary.after.macs,
+            summary.before.macs,
+            summary.after.parameters,
+            summary.before.parameters,
+        )
+        return cut(self.model, self._channels, kept), summary
+
+
 def pruned(
     model: Any,
     *,
@@ -83,37 +147,15 @@ def pruned(
     """
     if not isinstance(keep, Budget) and not 0 < keep <= 1:
         raise PruningError(f"cannot keep {keep} of the channels: keep must be over 0 and up to 1")
-    channels = trace(model)
-    groups = _unprotected(channels, protected)
-    scores = score(model, channels)
-    work = Workload(model, channels)
-
-    def chosen(share: float) -> dict[str, NDArray[np.bool_]]:
-        return choose(
-            groups, scores, keep=share, ranking=ranking, multiple_of=multiple_of, least=least
-        )
-
-    if isinstance(keep, Budget):
-        keep = share_within(keep, lambda share: work.cost(chosen(share)))
-    kept = chosen(keep)
-    summary = Summary(
-        keep=keep,
-        groups=tuple(_summed_up(group, kept[group.name]) for group in groups),
-        before=work.cost(),
-        after=work.cost(kept),
-        fixed=channels.fixed,
+    cuts = Cuts(
+        model,
+        score=score,
+        ranking=ranking,
+        multiple_of=multiple_of,
+        least=least,
+        protected=protected,
     )
-    _LOGGER.info(
-        "%s keeps %d of %d channels, %d of %d multiply-accumulates, %d of %d parameters",
-        model.name,
-        sum(group.after for group in summary.groups),
-        sum(group.before for group in summary.groups),
-        summary.after.macs,
-        summary.before.macs,
-        summary.after.parameters,
-        summary.before.parameters,
-    )
-    return cut(model, channels, kept), summary
+    return cuts.made(cuts.share_within(keep) if isinstance(keep, Budget) else keep)
 
 
 def _unprotected(channels: Channels, protected: Collection[str]) -> list[Group]:

@@ -105,9 +105,7 @@ def test_a_teacher_sees_what_the_network_sees_in_its_own_size() -> None:
     small = rng.integers(0, 256, (8, 6, 6, 3), np.uint8)
     large = small.repeat(2, axis=1).repeat(2, axis=2)
     sections = [Flip(p=0.5), Translation(width=1 / 3, height=0.0)]
-    own, others = (
-        augmenter_of(sections, image_shape=(side, side, 3), seed=4) for side in (6, 12)
-    )
+    own, others = (augmenter_of(sections, image_shape=(side, side, 3), seed=4) for side in (6, 12))
     teacher, chosen = Asked(), np.array([5, 0, 3, 3])
     teaching = taught(Pupilage(teacher, large, others))
 
