@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edge_recog_converter.datasets import Picture
     from edge_recog_converter.learning.plans import Pixels
     from edge_recog_converter.making import Job
-    from edge_recog_converter.stages import DistillStage
+    from edge_recog_converter.stages import DistillStage, Taught
     from edge_recog_converter.teachers import BundleTeacher, Follow, NetworkTeacher
 
 _ASKED_AT_ONCE: Final = 64
@@ -50,28 +50,51 @@ def distill(
     if extra:
         pictures = _with_unlabelled(job, pictures, extra)
     teachers = teachers_of(job, stage.teachers, features=stage.features > 0, follow=follow)
-    lessons = [_pupilage(job, stage, lesson, extra, teacher) for teacher in teachers]
     for teacher in teachers:
-        _measure(job, teacher)
+        measured(job, teacher)
+    teaching = taught_by(job, stage, lesson, teachers, extra=extra, features=stage.features)
     taught = _with_features(network, size=teachers[0].features) if stage.features else network
-    teaching = TaughtBy(
-        lessons=lessons,
-        activation=job.objective.activation,
-        classes=job.classes,
-        share=stage.share,
-        temperature=stage.temperature,
-        features=stage.features,
-        remember=stage.views is not None,
-    )
     fitted = learn(job, taught, stage, lesson, pictures, teaching=teaching, views=stage.views)
     if job.workers.is_chief:
         job.way.add("distilled", network, fitted.best.score)
     return network
 
 
-def _measure(job: Job, teacher: BundleTeacher | NetworkTeacher) -> None:
+def taught_by(
+    job: Job,
+    stage: Taught,
+    lesson: Lesson,
+    teachers: Sequence[BundleTeacher | NetworkTeacher],
+    *,
+    extra: Sequence[Picture] = (),
+    features: float = 0.0,
+) -> TaughtBy:
+    """Return what teachers say of the training pictures, each as it sees them.
+
+    Args:
+        job: See `Job`.
+        stage: How much it counts.
+        lesson: In which it is said.
+        teachers: At least one.
+        extra: Pictures without labels, after those of the training split.
+        features: As for `TaughtBy`.
+    """
+    return TaughtBy(
+        lessons=[_pupilage(job, stage, lesson, extra, teacher) for teacher in teachers],
+        activation=job.objective.activation,
+        classes=job.classes,
+        share=stage.share,
+        temperature=stage.temperature,
+        features=features,
+        remember=stage.views is not None,
+    )
+
+
+def measured(job: Job, teacher: BundleTeacher | NetworkTeacher) -> None:
     """Write down what a teacher would cost and be worth in its pupil's place, if that is known."""
-    if teacher.network is None or not job.workers.is_chief:
+    name = f"teacher {teacher.name}"
+    known = any(point.name == name for point in job.way.points)
+    if known or teacher.network is None or not job.workers.is_chief:
         return
     validation = samples(job, "validation", teacher.preprocessing)
     numbers = range(0, len(validation.targets), _ASKED_AT_ONCE)
@@ -79,7 +102,7 @@ def _measure(job: Job, teacher: BundleTeacher | NetworkTeacher) -> None:
         teacher(validation.pixels[at : at + _ASKED_AT_ONCE].astype(np.float32)) for at in numbers
     ]
     score = job.objective.score(np.concatenate(said)[:, : job.classes], validation.targets)
-    job.way.add(f"teacher {teacher.name}", teacher.network, score)
+    job.way.add(name, teacher.network, score)
 
 
 def _unlabelled(job: Job, stage: DistillStage) -> tuple[Picture, ...]:
@@ -112,7 +135,7 @@ def _decoded(job: Job, extra: Sequence[Picture], preprocessing: Preprocessing) -
 
 def _pupilage(
     job: Job,
-    stage: DistillStage,
+    stage: Taught,
     lesson: Lesson,
     extra: Sequence[Picture],
     teacher: BundleTeacher | NetworkTeacher,

@@ -13,11 +13,12 @@ from edge_recog.colour_card import golden_cards
 from edge_recog.contract import Provenance
 from edge_recog.packing import pack_bundle
 from edge_recog.verification import make_golden, verify
+from edge_recog_converter.compatibility import compatibility_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from edge_recog.contract import Accuracy, Contract
+    from edge_recog.contract import Accuracy, Card, Contract
     from edge_recog.frames import Frame
 
 _GOLDEN_SIDE = 96
@@ -36,8 +37,11 @@ def seal(
     pictures: Iterable[Frame],
     accuracy: Sequence[Accuracy] = (),
     provenance: Provenance | None = None,
+    card: Card | None = None,
 ) -> bytes:
     """Return a model file with golden vectors, after verifying it with the runtime.
+
+    What XNNPACK and the Edge TPU make of the model is found out here and kept in the file.
 
     Args:
         tflite: Converted model.
@@ -49,6 +53,7 @@ def seal(
         pictures: A few real ones for golden vectors; colour cards are added.
         accuracy: Figures measured on this model.
         provenance: How it was made.
+        card: What to know before using it.
 
     Raises:
         VerificationError: The file does not do what it says.
@@ -67,6 +72,8 @@ def seal(
         golden=golden,
         accuracy=accuracy,
         provenance=provenance,
+        compatibility=compatibility_facts(tflite),
+        card=card,
     )
     with Classifier.open(Bundle.from_bytes(sealed, where=name)) as classifier:
         verify(classifier).require(name)

@@ -120,6 +120,7 @@ def learn(
     teaching: Teaching | None = None,
     views: int | None = None,
     zeros: Callable[[Any, int], KeptZeros] | None = None,
+    kept_from: int = 1,
 ) -> Fitted:
     """Train `network` in place, with progress, checkpoints and a log of epochs.
 
@@ -133,6 +134,7 @@ def learn(
         teaching: Beside the labels.
         views: Epochs after which order and augmentation repeat.
         zeros: `(network, steps) -> which weights to hold at zero`.
+        kept_from: First epoch whose weights may be kept.
 
     Raises:
         TrainingError: Training failed.
@@ -175,6 +177,7 @@ def learn(
         precision=stage.precision,
         views=views,
         teaching=teaching,
+        kept_from=kept_from,
         zeros=None if zeros is None else zeros(network, stage.epochs * steps),
     )
     with (

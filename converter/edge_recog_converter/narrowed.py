@@ -1,6 +1,6 @@
 """The stage `prune`: channels are removed in steps, and after each the rest learns from the whole.
 
-The teacher of every step is the network as it was before the first.
+The teacher of every step is the network as it was before the first, unless another is named.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import numpy as np
 
-from edge_recog_converter.learned import Lesson, augmenter, learn, scale, scored
-from edge_recog_converter.learning.teaching import Pupilage, TaughtBy
+from edge_recog_converter.distilled import measured, taught_by
+from edge_recog_converter.learned import Lesson, learn, scale, scored
 from edge_recog_converter.pruning.costs import cost_of
 from edge_recog_converter.pruning.iterating import pruned_to_latency, refuse_infeasible, steps_of
 from edge_recog_converter.pruning.latency import int8_for_timing, side_by_side
 from edge_recog_converter.pruning.scores import gamma_scores, l1_scores, taylor_scores
 from edge_recog_converter.pruning.shrinking import Cuts
-from edge_recog_converter.teachers import NetworkTeacher
+from edge_recog_converter.teachers import NetworkTeacher, teachers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from edge_recog_converter.learned import Pictures
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from edge_recog_converter.pruning.iterating import Target
     from edge_recog_converter.pruning.scores import Scoring
     from edge_recog_converter.stages import PruneStage
+    from edge_recog_converter.teachers import BundleTeacher, Follow
 
 CHOICE = "pruning-{name}.state"
 """In the run's folder while it is made: how much a step keeps, which took time to find out."""
@@ -66,7 +67,9 @@ def refuse_impossible(network: Any, stage: PruneStage) -> None:
     )
 
 
-def prune(job: Job, network: Any, stage: PruneStage, number: int, pictures: Pictures) -> Any:
+def prune(
+    job: Job, network: Any, stage: PruneStage, number: int, pictures: Pictures, follow: Follow
+) -> Any:
     """Return a network that is within the stage's budget, and has learned to do without the rest.
 
     Args:
@@ -75,32 +78,34 @@ def prune(job: Job, network: Any, stage: PruneStage, number: int, pictures: Pict
         stage: How.
         number: Of the stage, among those in which the network learns.
         pictures: What from.
+        follow: Makes teachers of recipes.
 
     Raises:
         PruningError: The budget cannot be met.
+        RecipeError: A teacher is missing, or tells other labels apart.
         TrainingError: Training failed.
     """
     reference = int8_for_timing(network)
-    if job.workers.is_chief and not job.way.points:
+    before = cost_of(network).macs
+    is_new = not job.way.points or job.way.points[-1].macs != before
+    teachers: Sequence[BundleTeacher | NetworkTeacher]
+    if stage.teachers:
+        teachers = teachers_of(job, stage.teachers, features=False, follow=follow)
+        for teacher in teachers:
+            measured(job, teacher)
+    else:
+        teachers = [NetworkTeacher(network, job.preprocessing, name=network.name)]
+    if job.workers.is_chief and is_new:
         score = scored(job, network, pictures.validation)
         job.way.add("before pruning", network, score, file=reference)
-    teacher = NetworkTeacher(network, job.preprocessing, name=network.name)
     targets = _targets(network, stage, reference)
-    before = cost_of(network).macs
     for step, target in enumerate(targets):
         lesson = Lesson("prune", number, step)
         share = _share(job, network, stage, target, reference, pictures, lesson)
         network, _ = _cuts(job, network, stage, pictures).made(share)
         is_last = step == len(targets) - 1
         part = stage if is_last else msgspec.structs.replace(stage, epochs=stage.epochs_between)
-        teaching = TaughtBy(
-            lessons=[Pupilage(teacher, pictures.train.pixels, augmenter(job, stage, lesson))],
-            activation=job.objective.activation,
-            classes=job.classes,
-            share=stage.share,
-            temperature=stage.temperature,
-            remember=stage.views is not None,
-        )
+        teaching = taught_by(job, stage, lesson, teachers)
         fitted = learn(job, network, part, lesson, pictures, teaching=teaching, views=stage.views)
         if not job.workers.is_chief:
             continue

@@ -190,15 +190,21 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         if last != "quantize" or last in making or "head" in making[1:]:
             raise ValueError(
                 "stage must be one of kind head, or some in which the network learns (train, "
-                "distill, prune), or both in this order, then one of kind quantize"
+                "distill, prune, sparsify), or both in this order, then one of kind quantize"
             )
         if not making and not self.model.is_file:
             raise ValueError(
                 "a stage of kind quantize alone is for weights from a file: train something first"
             )
-        if self.model.weights == "none" and making[0] == "prune":
+        if "sparsify" in making[:-1]:
             raise ValueError(
-                "a stage of kind prune needs a network that has learned something: train first"
+                "a stage of kind sparsify must be the last one before quantize: what is learned "
+                "afterwards would fill its zeros"
+            )
+        if self.model.weights == "none" and making[0] in {"prune", "sparsify"}:
+            raise ValueError(
+                f"a stage of kind {making[0]} needs a network that has learned something: train "
+                "first"
             )
         if self.model.weights == "imagenet":
             self.model.check_pretrained()

@@ -12,7 +12,9 @@ from edge_recog_converter.learning.plans import Precision
 from edge_recog_converter.learning.sections import AdamW, Cosine, Loss, Optimizer, Schedule
 from edge_recog_converter.pruning.choosing import Ranking
 from edge_recog_converter.pruning.sections import PruningBudget, Score
+from edge_recog_converter.sparsity.sections import Sparsity
 
+Teachers = str | Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=16)]
 Part = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Softening = Annotated[float, msgspec.Meta(ge=1.0, le=100.0)]
 
@@ -72,11 +74,17 @@ class Taught(Learning, frozen=True, kw_only=True):
     """Epochs after which pictures are augmented as before, so that the teacher need not be asked
     again; never if left out."""
 
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """All that are named."""
+        named: str | tuple[str, ...] = getattr(self, "teacher", ())
+        return (named,) if isinstance(named, str) else named
+
 
 class DistillStage(Taught, frozen=True, kw_only=True, tag="distill"):
     """Train the network on what larger ones say, beside the labels."""
 
-    teacher: str | Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=16)]
+    teacher: Teachers
     """Files relative to the recipe: a model file (.tflite), a network saved by a build (.keras), or
     a recipe (.toml) that is followed first, on the same pictures. Of several, scores are
     averaged."""
@@ -95,17 +103,14 @@ class DistillStage(Taught, frozen=True, kw_only=True, tag="distill"):
         if self.features and len(self.teachers) > 1:
             raise ValueError("features are learned from one teacher: name one, or leave them out")
 
-    @property
-    def teachers(self) -> tuple[str, ...]:
-        """All of them."""
-        return (self.teacher,) if isinstance(self.teacher, str) else self.teacher
-
 
 class PruneStage(Taught, frozen=True, kw_only=True, tag="prune"):
     """Remove channels, and let the rest learn from the network as it was before."""
 
     budget: PruningBudget
     """What the network may cost afterwards."""
+    teacher: str | Annotated[tuple[str, ...], msgspec.Meta(max_length=16)] = ()
+    """As for `distill`; the network as it was before pruning if left out."""
     steps: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3
     """Channels are removed in so many steps, of the same share each; after each the rest learns."""
     epochs_between: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 3
@@ -121,6 +126,13 @@ class PruneStage(Taught, frozen=True, kw_only=True, tag="prune"):
     """Names of layers that keep all of their channels."""
 
 
+class SparsifyStage(Taught, frozen=True, kw_only=True, tag="sparsify"):
+    """Set small weights to zero: the file becomes smaller once compressed, and no faster."""
+
+    sparsity: Sparsity = Sparsity()
+    """Which weights, and when."""
+
+
 class QuantizeStage(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="quantize",
     tag_field="kind",
@@ -131,5 +143,5 @@ class QuantizeStage(
     """Training pictures that set the ranges of activations, drawn with the seed."""
 
 
-Making = HeadStage | TrainStage | DistillStage | PruneStage
+Making = HeadStage | TrainStage | DistillStage | PruneStage | SparsifyStage
 """The stages before quantisation."""

@@ -23,7 +23,7 @@ from edge_recog_converter.datasets import digest_of
 from edge_recog_converter.errors import RecipeError
 from edge_recog_converter.exporting import tool_versions
 from edge_recog_converter.recipe import load_recipe
-from edge_recog_converter.stages import DistillStage
+from edge_recog_converter.stages import DistillStage, Taught
 from edge_recog_converter.starting import start_of
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def _checked(
     recipe: Recipe, base: Path, labels: Sequence[str], above: tuple[Path, ...]
 ) -> Iterator[str]:
     for stage in recipe.making:
-        if not isinstance(stage, DistillStage):
+        if not isinstance(stage, Taught):
             continue
         for name in stage.teachers:
             path = base / name
@@ -213,7 +213,11 @@ def _checked(
                 yield digest_of([text, start_of(teacher, path.parent).digest])
                 yield from _checked(teacher, path.parent, labels, (*above, path.resolve()))
                 continue
-            if stage.features and path.suffix != _NETWORK_SUFFIX:
+            if (
+                isinstance(stage, DistillStage)
+                and stage.features
+                and path.suffix != _NETWORK_SUFFIX
+            ):
                 raise RecipeError(
                     f"{path} gives scores, no features: name a {_NETWORK_SUFFIX} file of a build, "
                     "or a recipe, as the teacher, or leave features out"

@@ -10,7 +10,14 @@ from edge_recog_converter.learned import Lesson, learn, pictures_of, scale
 from edge_recog_converter.learning.inference import inference_of
 from edge_recog_converter.making import Made
 from edge_recog_converter.narrowed import prune, refuse_impossible
-from edge_recog_converter.stages import DistillStage, HeadStage, PruneStage, TrainStage
+from edge_recog_converter.sparsified import sparsify
+from edge_recog_converter.stages import (
+    DistillStage,
+    HeadStage,
+    PruneStage,
+    SparsifyStage,
+    TrainStage,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +77,9 @@ def train_network(job: Job, stages: Sequence[Making]) -> tuple[Any, Pictures]:
             case DistillStage():
                 network = distill(job, network, stage, number, pictures, train_network)
             case PruneStage():
-                network = prune(job, network, stage, number, pictures)
+                network = prune(job, network, stage, number, pictures, train_network)
+            case SparsifyStage():
+                network = sparsify(job, network, stage, number, pictures)
             case TrainStage():
                 learn(job, network, stage, Lesson("train", number), pictures)
     return network, pictures

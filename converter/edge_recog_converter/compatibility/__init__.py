@@ -11,6 +11,7 @@ from edge_recog_converter.compatibility.edge_tpu import (
     edge_tpu_mapping,
     say,
 )
+from edge_recog_converter.compatibility.facts import compatibility_facts
 from edge_recog_converter.compatibility.xnnpack import XnnpackOperator, XnnpackShare, xnnpack_takes
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "EdgeTpuOperator",
     "XnnpackOperator",
     "XnnpackShare",
+    "compatibility_facts",
     "edge_tpu_mapping",
     "say",
     "xnnpack_takes",

@@ -134,7 +134,8 @@ class _Fitting:
                     seconds=time.perf_counter() - start,
                     waiting_s=waiting_s,
                 )
-                if self._best is None or score > self._best[0].score:
+                better = self._best is None or score > self._best[0].score
+                if better and number >= self._plan.kept_from:
                     self._best = (epoch, self._network.get_weights())
             self._history.append(epoch)
             self._keep()

@@ -116,6 +116,8 @@ class Plan:
     precision: Precision = "float32"
     views: int | None = None
     """Epochs after which order and augmentation repeat; None for never."""
+    kept_from: int = 1
+    """First epoch whose weights may be kept."""
     teaching: Teaching | None = None
     zeros: KeptZeros | None = None
 
