@@ -22,6 +22,7 @@ from edge_recog.errors import (
 )
 from edge_recog.frames import Frame
 from edge_recog.interpreters import DelegateSpec, Interpreter, open_interpreter
+from edge_recog.models import default_model
 from edge_recog.predictions import (
     Classification,
     Prediction,
@@ -82,7 +83,7 @@ class Classifier:
     @classmethod
     def open(
         cls,
-        model: str | Path | Bundle,
+        model: str | Path | Bundle | None = None,
         *,
         threads: int | None = 1,
         backend: str = "auto",
@@ -93,7 +94,7 @@ class Classifier:
         """Open a model file, or use an opened one.
 
         Args:
-            model: A path or a bundle.
+            model: A path or a bundle; None for the built-in model.
             threads: For the interpreter; None for all cores.
             backend: `auto`, or one of `edge_recog.interpreters.INTERPRETERS`.
             xnnpack: Use XNNPACK's kernels where there are any.
@@ -108,6 +109,8 @@ class Classifier:
             InterpreterError: No interpreter is installed, or it rejects the model.
             UsageError: An argument is out of range.
         """
+        if model is None:
+            model = default_model()
         bundle = model if isinstance(model, Bundle) else Bundle.open(model)
         spec = DelegateSpec.parse(delegate) if isinstance(delegate, str) else delegate
         try:

@@ -4,6 +4,7 @@ The manifest is `edge_recog.json`, one of the files in the ZIP at the end of the
 Format history of `schema_version`:
 
 - 1: first version.
+- 2: `compatibility` and `card`. Files of version 1 are still read.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from edge_recog.errors import BundleError
 from edge_recog.predictions import Activation
 from edge_recog.preprocessing import Preprocessing
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Task = Literal["single-label", "multi-label"]
 """`single-label`: one label is right; `multi-label`: any number of labels, each on its own."""
@@ -28,6 +29,14 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 _Document = TypeVar("_Document")
 
 Fraction = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+
+# Printed on terminals, which obey control characters.
+_LINE = r"^[^\x00-\x1f\x7f-\x9f]*\Z"
+_LINES = r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f]*\Z"
+OperatorName = Annotated[str, msgspec.Meta(max_length=64, pattern=_LINE)]
+"""The schema's name, such as `CONV_2D`."""
+Text = Annotated[str, msgspec.Meta(max_length=2000, pattern=_LINES)]
+"""A few paragraphs, without control characters other than line feeds."""
 
 
 class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -116,8 +125,94 @@ class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Versions of what made it."""
 
 
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`edge_recog.json`."""
+class XnnpackFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How much of the model XNNPACK computes, as an interpreter said that had loaded it."""
+
+    runtime: Annotated[str, msgspec.Meta(max_length=100, pattern=_LINE)]
+    """The interpreter that was asked, and its version: another may take more or less."""
+    taken: Count
+    """Operators that XNNPACK computes."""
+    total: Count
+    """Operators of the model."""
+    left: Annotated[
+        dict[OperatorName, Annotated[int, msgspec.Meta(ge=1)]], msgspec.Meta(max_length=256)
+    ] = {}
+    """How many of each kind are left to TFLite's built-in kernels; 256 is more than all kinds."""
+
+    def __post_init__(self) -> None:
+        """Check that the counts agree.
+
+        Raises:
+            ValueError: Operators taken and left do not add up to the total.
+        """
+        left = sum(self.left.values())
+        if self.taken + left != self.total:
+            raise ValueError(f"taken {self.taken} and left {left} do not add up to {self.total}")
+
+
+class EdgeTpuBreak(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The operator after which everything would run on the CPU."""
+
+    index: Count
+    """Place in the order of execution, from 0."""
+    name: OperatorName
+    reason: Annotated[str, msgspec.Meta(max_length=300, pattern=_LINE)]
+    """Goes on from its name: "operator 3 (HARD_SWISH) is not in the table …"."""
+
+
+class EdgeTpuFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the Edge TPU compiler would map by its documented rules; nothing was compiled or run."""
+
+    mapped: Count
+    """Operators that would run on the Edge TPU."""
+    total: Count
+    """Operators of the model."""
+    breaks_at: EdgeTpuBreak | None = None
+    """None if nothing breaks the mapping."""
+    open_batch: bool = False
+    """Whether the batch size is left open, which the compiler does not take."""
+    parameters_bytes: Count
+    """Constants of the mapped operators."""
+    fits_on_chip: bool
+    """Whether those fit the about 8 MB of the chip; what does not is fetched for every picture."""
+
+    def __post_init__(self) -> None:
+        """Check that the counts agree.
+
+        Raises:
+            ValueError: More operators are mapped than there are, or the one that breaks the
+                mapping is none of them.
+        """
+        if self.mapped > self.total:
+            raise ValueError(f"mapped is {self.mapped}, of {self.total} operators")
+        if self.breaks_at is not None and self.breaks_at.index >= self.total:
+            raise ValueError(
+                f"breaks_at is operator {self.breaks_at.index}, of {self.total} operators"
+            )
+
+
+class Compatibility(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What makes the model fast, told when it was made."""
+
+    xnnpack: XnnpackFacts
+    edge_tpu: EdgeTpuFacts
+
+
+class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What to know before using the model, in the words of who made it; empty where not told."""
+
+    data: Text = ""
+    """What it learned from."""
+    data_license: Annotated[str, msgspec.Meta(max_length=500, pattern=_LINES)] = ""
+    """On which terms that data was used."""
+    limits: Text = ""
+    """Where it is known to fail, or was never tried."""
+    intended_use: Text = ""
+    """What it was made for."""
+
+
+class ManifestV1(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`edge_recog.json` of `schema_version` 1."""
 
     schema_version: int
     name: str
@@ -133,16 +228,27 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     provenance: Provenance | None = None
 
 
+class Manifest(ManifestV1, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`edge_recog.json`."""
+
+    compatibility: Compatibility | None = None
+    """None if nobody looked."""
+    card: Card | None = None
+
+
 def decode_manifest(document: bytes, *, where: str) -> Manifest:
-    """Return the manifest of a JSON document.
+    """Return the manifest of a JSON document; one of an older version in the form of today.
 
     Raises:
         BundleError: Not JSON, a newer schema_version, unknown keys or values out of range.
     """
     version = _read_json(document, _Version, where=where).schema_version
+    if version == 1:
+        old = _read_json(document, ManifestV1, where=where)
+        return Manifest(**(msgspec.structs.asdict(old) | {"schema_version": SCHEMA_VERSION}))
     if version != SCHEMA_VERSION:
         raise BundleError(
-            f"{where}: edge_recog.json has schema_version {version}, this edge-recog reads "
+            f"{where}: edge_recog.json has schema_version {version}, this edge-recog reads 1 to "
             f"{SCHEMA_VERSION}; upgrade edge-recog, or build the model again"
         )
     return _read_json(document, Manifest, where=where)

@@ -65,6 +65,8 @@ class Inspection:
             "golden_runtime": None,
             "accuracy": [],
             "provenance": None,
+            "compatibility": None,
+            "card": None,
         }
         if manifest is not None:
             golden = manifest.golden
@@ -73,6 +75,8 @@ class Inspection:
                 "golden_runtime": golden.runtime if golden else None,
                 "accuracy": msgspec.to_builtins(manifest.accuracy),
                 "provenance": msgspec.to_builtins(manifest.provenance),
+                "compatibility": msgspec.to_builtins(manifest.compatibility),
+                "card": msgspec.to_builtins(manifest.card),
             }
         return document
 

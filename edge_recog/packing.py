@@ -10,6 +10,8 @@ from edge_recog.bundle import LABELS_FILE, MANIFEST_FILE, SEAL_MARK, Bundle, cla
 from edge_recog.contract import (
     SCHEMA_VERSION,
     Accuracy,
+    Card,
+    Compatibility,
     Contract,
     Manifest,
     Provenance,
@@ -50,6 +52,8 @@ def pack_bundle(
     golden: tuple[str, Sequence[Golden]] | None = None,
     accuracy: Sequence[Accuracy] = (),
     provenance: Provenance | None = None,
+    compatibility: Compatibility | None = None,
+    card: Card | None = None,
 ) -> bytes:
     """Return a model file that says how to feed and read it.
 
@@ -63,6 +67,8 @@ def pack_bundle(
         golden: Runtime that computed them, and the vectors.
         accuracy: Figures measured on this very model.
         provenance: How it was made.
+        compatibility: What accelerators make of this very model.
+        card: What to know before using it.
 
     Raises:
         BundleError: The model is not a classifier, or contract and labels do not fit it.
@@ -103,6 +109,8 @@ def pack_bundle(
         operators=operator_versions(structure),
         oldest_runtime=oldest_runtime(operator_versions(structure)),
         provenance=provenance,
+        compatibility=compatibility,
+        card=card,
     )
     data = append_archive(flatbuffer, {**files, MANIFEST_FILE: encode_manifest(manifest)})
     # What was written is what will be read: nothing leaves here that `open` would refuse.

@@ -14,6 +14,7 @@ import msgspec
 from edge_recog.bundle import Bundle
 from edge_recog.classifier import Classifier
 from edge_recog.contract import Accuracy
+from edge_recog_converter.accepted import quantize
 from edge_recog_converter.calibration import calibration_inputs, choose
 from edge_recog_converter.datasets import (
     digest_of,
@@ -34,7 +35,7 @@ from edge_recog_converter.learning.workers import alone
 from edge_recog_converter.making import Job
 from edge_recog_converter.parity import compare, run_both
 from edge_recog_converter.pictures import PictureReader
-from edge_recog_converter.quantization import convert_float, quantize_full_int8
+from edge_recog_converter.quantization import convert_float
 from edge_recog_converter.recipe import load_recipe
 from edge_recog_converter.reported import REPORT_PAGE, judged, report_of, say_figures, write_report
 from edge_recog_converter.run_folders import run_folder
@@ -244,19 +245,10 @@ class _Build:
         inputs = self._calibrate()
         made = self._make(inputs)
         made.network.save(job.folder / "model.keras")
-        with job.reporter.meter("quantise", None):
-            models = {
-                "float": convert_float(made.network),
-                "int8": quantize_full_int8(
-                    made.quantizable,
-                    inputs,
-                    adapt_rounding=not made.rounded,
-                    seed=job.recipe.seed,
-                ),
-            }
-        job.reporter.say(
-            "quantise", f"INT8, calibrated on {len(self._calibration)} training pictures"
-        )
+        with job.reporter.meter("convert", None):
+            slow = convert_float(made.network)
+        quantized = quantize(job, made, slow, inputs)
+        models = {"float": slow, "int8": quantized.tflite}
         both = self._test(models, made)
         parity = compare(both, job.dataset.labels, made.thresholds)
         figures = [
@@ -268,6 +260,7 @@ class _Build:
             made,
             figures,
             parity,
+            quantized.attempts,
             recipe=self._text,
             fingerprint=digest_of(self._digests.values()),
             seconds=time.monotonic() - start,
@@ -347,8 +340,10 @@ class _Build:
             made.contract(job.preprocessing, job.dataset.task),
             job.dataset.labels,
             name=job.recipe.name if kind == "int8" else f"{job.recipe.name}-float",
-            description=(f"{job.start.name} for {len(job.dataset.labels)} classes, {kind}"),
-            license="",
+            description=job.recipe.description
+            or f"{job.start.name} for {len(job.dataset.labels)} classes, {kind}",
+            license=job.recipe.license,
+            card=job.recipe.card,
             pictures=golden,
             accuracy=figures,
             provenance=provenance_now(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from edge_recog.preprocessing import Preprocessing
+    from edge_recog.preprocessing import Colour, Preprocessing
     from edge_recog_converter.datasets import Picture
     from edge_recog_converter.learning.plans import Pixels
 
@@ -72,6 +72,20 @@ class JoinedPixels:
         found[~of_second] = self._first[chosen[~of_second]]
         found[of_second] = self._second[chosen[of_second] - len(self._first)]
         return found
+
+
+def frame_of(pixels: NDArray[np.uint8], colour: Colour) -> Frame:
+    """Return a frame that preprocessing for the same size turns into these pixels again.
+
+    Args:
+        pixels: (height, width, channels), as `Preprocessing.pixels` has them.
+        colour: Of the contract.
+    """
+    if colour == "BGR":
+        pixels = pixels[..., ::-1]
+    elif colour == "GRAY":
+        pixels = np.repeat(pixels, 3, axis=-1)
+    return Frame.from_rgb(np.ascontiguousarray(pixels))
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -156,6 +156,8 @@ class Made:
     """That makes its scores mean what they say."""
     thresholds: tuple[float, ...] | None
     """Least score of each label; None where the best one counts."""
+    sparse: bool = False
+    """Whether weights that are zero are to stay so."""
 
     @property
     def rounded(self) -> bool:

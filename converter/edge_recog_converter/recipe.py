@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 # msgspec reads the annotations below when it decodes.
+from edge_recog.contract import Card
 from edge_recog.preprocessing import Colour, Crop, Interpolation
 from edge_recog_converter.architectures import find_architecture
 from edge_recog_converter.errors import RecipeError
@@ -175,6 +176,12 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Of the model and its run's folder."""
     model: ModelSection
     data: DataSection = DataSection()
+    card: Card = Card()
+    """What people should know of the model; it goes into the file, and `inspect` prints it."""
+    license: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    """Of the weights."""
+    description: Annotated[str, msgspec.Meta(max_length=2000)] = ""
+    """One or two sentences; what it was made of if left out."""
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] = 0
     stage: tuple[Making | QuantizeStage, ...] = (HeadStage(), QuantizeStage())
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from edge_recog_converter.making import Job, Made
     from edge_recog_converter.parity import Answers, SideBySide
-    from edge_recog_converter.report.document import ModelFigures, Parity
+    from edge_recog_converter.report.document import Attempt, ModelFigures, Parity
     from edge_recog_converter.reporting import Reporter
 
 REPORT_PAGE = "report.html"
@@ -59,6 +59,7 @@ def report_of(
     made: Made,
     figures: Sequence[ModelFigures],
     parity: Parity,
+    attempts: Sequence[Attempt],
     *,
     recipe: str,
     fingerprint: str,
@@ -71,6 +72,7 @@ def report_of(
         made: What they made.
         figures: Float, INT8.
         parity: The two side by side.
+        attempts: To quantise; the last one was accepted.
         recipe: Its text.
         fingerprint: Of the pictures.
         seconds: Of the build.
@@ -91,6 +93,7 @@ def report_of(
         models=(slow, fast),
         parity=parity,
         points=tuple(job.way.points),
+        attempts=tuple(attempts),
         seconds=round(seconds, 1),
         peak_memory_mb=round(_peak_memory_bytes() / 1e6, 1),
         machine={

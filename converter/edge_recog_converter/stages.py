@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 # msgspec reads the annotations below when it decodes.
+from edge_recog_converter.acceptance.sections import Accept
 from edge_recog_converter.learning.augmentation.sections import Augmentation
 from edge_recog_converter.learning.plans import Precision
 from edge_recog_converter.learning.sections import AdamW, Cosine, Loss, Optimizer, Schedule
@@ -141,6 +142,8 @@ class QuantizeStage(
 
     calibration: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 200
     """Training pictures that set the ranges of activations, drawn with the seed."""
+    accept: Accept = Accept()
+    """What the INT8 model must reach beside the float one, and what is tried until it does."""
 
 
 Making = HeadStage | TrainStage | DistillStage | PruneStage | SparsifyStage

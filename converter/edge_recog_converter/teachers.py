@@ -17,9 +17,9 @@ from edge_recog.bundle import Bundle
 from edge_recog.classifier import Classifier
 from edge_recog.contract import Contract
 from edge_recog.errors import BundleError
-from edge_recog.frames import Frame
 from edge_recog.packing import pack_bundle
 from edge_recog_converter.datasets import digest_of
+from edge_recog_converter.decoded import frame_of
 from edge_recog_converter.errors import RecipeError
 from edge_recog_converter.exporting import tool_versions
 from edge_recog_converter.recipe import load_recipe
@@ -75,17 +75,9 @@ class BundleTeacher:
     def __call__(self, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `Teacher`."""
         pixels = np.rint(pictures.clip(0.0, 255.0)).astype(np.uint8)
-        scores = [self._classifier.trace(self._frame(one)).scores for one in pixels]
+        colour = self.preprocessing.colour
+        scores = [self._classifier.trace(frame_of(one, colour)).scores for one in pixels]
         return self._logits_of(np.stack(scores)[:, self._order], self._activation)
-
-    def _frame(self, pixels: NDArray[np.uint8]) -> Frame:
-        """Return a frame that preprocessing turns into these pixels."""
-        match self.preprocessing.colour:
-            case "BGR":
-                pixels = pixels[..., ::-1]
-            case "GRAY":
-                pixels = np.repeat(pixels, 3, axis=-1)
-        return Frame.from_rgb(np.ascontiguousarray(pixels))
 
 
 class NetworkTeacher:

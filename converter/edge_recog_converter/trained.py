@@ -45,6 +45,7 @@ def make_by_training(job: Job, stages: Sequence[Making]) -> Made:
         activation=job.objective.activation,
         temperature=temperature,
         thresholds=thresholds,
+        sparse=any(isinstance(stage, SparsifyStage) for stage in stages),
     )
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 _TOP_K = 3
+_MODEL_SUFFIX = ".tflite"
 
 
 class _Place(NamedTuple):
@@ -43,12 +44,12 @@ class _Place(NamedTuple):
 
 @app.command(no_args_is_help=True)
 def classify(
-    model: Annotated[Path, typer.Argument(help="A model file.", show_default=False)],
-    paths: Annotated[
+    arguments: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATH...",
-            help="Pictures, folders of pictures, videos, or synthetic:640x480?count=10.",
+            metavar="[MODEL] PATH...",
+            help="A model file, or none for the built-in one; then pictures, folders of pictures, "
+            "videos, or synthetic:640x480?count=10.",
             show_default=False,
         ),
     ],
@@ -83,6 +84,7 @@ def classify(
     Example: edge-recog classify model.tflite cat.jpg photos/ --top-k 3
     """
     set_up_logging(verbose=verbose)
+    model, paths = _model_and_paths(arguments)
     from edge_recog.classifier import Classifier
 
     documents: list[dict[str, Any]] = []
@@ -95,6 +97,9 @@ def classify(
         ) as classifier,
         closing(_frames(places, failures, saver)) as work,
     ):
+        if model is None and not quiet:
+            name = classifier.bundle.name
+            typer.echo(f"edge-recog: no model is named, so the built-in {name} answers", err=True)
         if top_k is None and not _says_all(classifier.bundle.contract):
             top_k = _TOP_K
         total = len(places) if all(_is_still(place) for place in places) else None
@@ -111,6 +116,39 @@ def classify(
             print_json({"model": header, "results": documents, "errors": failures})
     if failures:
         raise typer.Exit(1)
+
+
+def _model_and_paths(arguments: list[str]) -> tuple[Path | None, list[str]]:
+    """Return the model, which is the first argument or None, and what to classify.
+
+    Raises:
+        BadParameter: There is nothing to classify, or the model comes late.
+    """
+    first, *rest = arguments
+    if _is_model(first):
+        if not rest:
+            raise typer.BadParameter(f"{first} is a model: name pictures to classify after it")
+        return Path(first), rest
+    late = [text for text in rest if _is_model(text)]
+    if late:
+        raise typer.BadParameter(f"{late[0]} is a model: name it first, before what to classify")
+    return None, arguments
+
+
+def _is_model(text: str) -> bool:
+    """Tell whether an argument names a model: by its ending, or by what the file starts with."""
+    path = Path(text)
+    if path.suffix.lower() == _MODEL_SUFFIX:
+        return True
+    try:
+        # Of a camera or a pipe nothing must be read before its time.
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(8)[4:] == b"TFL3"
+    except (OSError, ValueError):
+        # Whoever opens it will say what is wrong with it.
+        return False
 
 
 class _Failures(list[str]):

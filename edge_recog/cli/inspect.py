@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,9 +16,18 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command(no_args_is_help=True)
+_WIDTH = 80
+"""Columns of running text, its label included."""
+_KINDS_SHOWN = 6
+"""Operators named in one line; `--json` has them all."""
+
+
+@app.command()
 def inspect(
-    model: Annotated[Path, typer.Argument(help="A .tflite file.", show_default=False)],
+    model: Annotated[
+        Path | None,
+        typer.Argument(help="A .tflite file; the built-in one if left out.", show_default=False),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show what a model file says of itself, without running it.
@@ -25,8 +35,9 @@ def inspect(
     Example: edge-recog inspect model.tflite --json
     """
     from edge_recog.inspection import inspect_file
+    from edge_recog.models import default_model
 
-    inspection = inspect_file(model)
+    inspection = inspect_file(default_model() if model is None else model)
     document = inspection.document()
     if json:
         print_json(document)
@@ -67,6 +78,9 @@ def _rows(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
             "measured",
             f"{figure['metric']} {figure['value']:.1%} on {figure['count']} of {place}",
         )
+    if document["compatibility"]:
+        yield "xnnpack", _xnnpack(document["compatibility"]["xnnpack"])
+        yield "edge tpu", _edge_tpu(document["compatibility"]["edge_tpu"])
     for name, size in document["files"].items():
         yield "contains", f"{name}  {size_text(size)}"
     if document["provenance"]:
@@ -76,6 +90,8 @@ def _rows(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
             f"{provenance['created']}  "
             + ", ".join(f"{tool} {version}" for tool, version in provenance["tools"].items()),
         )
+    if document["card"]:
+        yield from _card(document["card"])
 
 
 def _contract(contract: dict[str, Any], document: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -102,6 +118,40 @@ def _contract(contract: dict[str, Any], document: dict[str, Any]) -> Iterator[tu
     labels = document["labels"]
     shown = " · ".join(labels[:4]) + (" · …" if len(labels) > 4 else "")
     yield "labels", f"{len(labels)}: {shown}"
+
+
+def _xnnpack(facts: dict[str, Any]) -> str:
+    text = f"takes {facts['taken']} of {facts['total']} operators"
+    if facts["left"]:
+        kinds = [f"{count} {name}" for name, count in facts["left"].items()]
+        more = ", …" if len(kinds) > _KINDS_SHOWN else ""
+        text += f", leaves {', '.join(kinds[:_KINDS_SHOWN])}{more}"
+    return f"{text}  asked of {facts['runtime']}"
+
+
+def _edge_tpu(facts: dict[str, Any]) -> str:
+    text = f"should map {facts['mapped']} of {facts['total']} operators"
+    first = facts["breaks_at"]
+    if first:
+        text += f": operator {first['index']} ({first['name']}) {first['reason']}"
+    if facts["mapped"]:
+        fits = "fit" if facts["fits_on_chip"] else "do not fit"
+        text += f"; its parameters of {size_text(facts['parameters_bytes'])} {fits} on the chip"
+    if facts["open_batch"]:
+        text += "; its batch size is open and must be fixed first"
+    return f"{text}  by documented rules, not measured"
+
+
+def _card(card: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield what the card tells, in lines that fit beside the longest label."""
+    labels = {key: key.replace("_", " ") for key in ("intended_use", "limits", "data")}
+    labels["data_license"] = "data license"
+    width = _WIDTH - max(map(len, labels.values())) - 2
+    for key, label in labels.items():
+        for paragraph in card[key].splitlines():
+            for line in textwrap.wrap(paragraph, width):
+                yield label, line
+                label = ""
 
 
 def _tensor(tensor: dict[str, Any]) -> str:

@@ -12,9 +12,12 @@ from edge_recog.cli.output import Json, Threads, print_json, print_rows
 app = typer.Typer()
 
 
-@app.command(no_args_is_help=True)
+@app.command()
 def verify(
-    model: Annotated[Path, typer.Argument(help="A model file.", show_default=False)],
+    model: Annotated[
+        Path | None,
+        typer.Argument(help="A model file; the built-in one if left out.", show_default=False),
+    ] = None,
     threads: Threads = 1,
     json: Json = False,
 ) -> None:
@@ -25,14 +28,17 @@ def verify(
     import msgspec
 
     from edge_recog.classifier import Classifier
+    from edge_recog.models import default_model
     from edge_recog.verification import verify as run
 
+    if model is None:
+        model = default_model()
     with Classifier.open(model, threads=threads) as classifier:
         report = run(classifier)
     if json:
         print_json({"path": str(model), "passed": report.passed, **msgspec.to_builtins(report)})
     else:
-        rows = [("model", report.model_id), ("here", report.runtime)]
+        rows = [("file", str(model)), ("model", report.model_id), ("here", report.runtime)]
         rows.append(("made with", report.golden_runtime))
         print_rows(
             [

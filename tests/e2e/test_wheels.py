@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -113,6 +114,26 @@ def test_sdist_holds_no_stray_files(built: dict[str, Built], package: str) -> No
     papers = {"PKG-INFO", "pyproject.toml", "LICENSE", "README.md", "CHANGELOG.md", ".gitignore"}
 
     assert built[package].sdist - papers == sources(package)
+
+
+BUILT_IN = "edge_recog/models/clothing.tflite"
+
+
+def test_the_built_in_model_is_in_wheel_and_sdist(tmp_path: Path) -> None:
+    checkout = tmp_path / "checkout"
+    (checkout / BUILT_IN).parent.mkdir(parents=True)
+    for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"):
+        shutil.copy(ROOT / name, checkout)
+    for name in ("__init__.py", "models/__init__.py"):
+        shutil.copy(ROOT / "edge_recog" / name, checkout / "edge_recog" / name)
+    # A stand-in, so that the rule holds before the model is made; git may be told to ignore models.
+    (checkout / BUILT_IN).write_bytes(b"a model")
+    (checkout / ".gitignore").write_text("*.tflite\n", encoding="utf-8")
+
+    built = build(checkout, tmp_path / "built")
+
+    assert BUILT_IN in built.wheel
+    assert BUILT_IN in built.sdist
 
 
 def test_all_four_carry_one_version(built: dict[str, Built]) -> None:

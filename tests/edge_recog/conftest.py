@@ -252,6 +252,13 @@ def tiny_path(tiny_bytes: bytes, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def built_in(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put the tiny model in the place of the built-in one, and return its path."""
+    monkeypatch.setattr("edge_recog.models._FILE", tiny_path)
+    return tiny_path
+
+
 @pytest.fixture(scope="session")
 def noise() -> Callable[..., NDArray[np.uint8]]:
     """Return what makes an RGB picture of random pixels."""

@@ -10,14 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_recog.contract import (
+    SCHEMA_VERSION,
     Accuracy,
+    Card,
+    Compatibility,
     Contract,
+    EdgeTpuBreak,
+    EdgeTpuFacts,
     GoldenIndex,
     GoldenVector,
     Manifest,
     Provenance,
     Seal,
     Task,
+    XnnpackFacts,
     decode_manifest,
     encode_manifest,
     labels_digest,
@@ -33,6 +39,27 @@ DIGEST = "0" * 64
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 FRACTIONS = st.floats(0, 1)
 DIGESTS = st.text("0123456789abcdef", min_size=64, max_size=64)
+LINE = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
+
+
+@st.composite
+def compatibilities(draw: st.DrawFn) -> Compatibility:
+    left = draw(st.dictionaries(LINE, st.integers(1, 9), max_size=3))
+    taken, total = draw(st.integers(0, 9)), draw(st.integers(1, 99))
+    breaks = st.builds(EdgeTpuBreak, index=st.integers(0, total - 1), name=LINE, reason=LINE)
+    return Compatibility(
+        xnnpack=XnnpackFacts(
+            runtime=draw(LINE), taken=taken, total=taken + sum(left.values()), left=left
+        ),
+        edge_tpu=EdgeTpuFacts(
+            mapped=draw(st.integers(0, total)),
+            total=total,
+            breaks_at=draw(st.none() | breaks),
+            open_batch=draw(st.booleans()),
+            parameters_bytes=draw(st.integers(0, 10**9)),
+            fits_on_chip=draw(st.booleans()),
+        ),
+    )
 
 
 @st.composite
@@ -89,8 +116,10 @@ def manifests(draw: st.DrawFn) -> Manifest:
         calibration=TEXT,
         tools=st.dictionaries(TEXT, TEXT, max_size=2),
     )
+    words = st.lists(LINE, max_size=3).map("\n".join)
+    cards = st.builds(Card, data=words, data_license=words, limits=words, intended_use=words)
     return Manifest(
-        schema_version=1,
+        schema_version=SCHEMA_VERSION,
         name=draw(TEXT),
         contract=contract,
         seal=Seal(
@@ -102,6 +131,8 @@ def manifests(draw: st.DrawFn) -> Manifest:
         operators=draw(st.dictionaries(TEXT, st.integers(1, 20), max_size=2)),
         oldest_runtime=draw(TEXT),
         provenance=draw(st.none() | provenance),
+        compatibility=draw(st.none() | compatibilities()),
+        card=draw(st.none() | cards),
     )
 
 
@@ -116,13 +147,24 @@ def document(contract: Callable[..., Contract]) -> dict[str, Any]:
     """Return a whole manifest as plain values."""
     vector = GoldenVector(height=2, width=3, label="cat", score=0.5)
     manifest = Manifest(
-        schema_version=1,
+        schema_version=SCHEMA_VERSION,
         name="m",
         contract=contract(),
         seal=Seal(flatbuffer_sha256=DIGEST, files={"labels.txt": DIGEST}),
         golden=GoldenIndex(file="g", runtime="r", labels_sha256=DIGEST, vectors=(vector,)),
         accuracy=(Accuracy(dataset="d", split="test", metric="top-1", value=0.9, count=10),),
         provenance=Provenance(created="2026-01-01T00:00:00Z"),
+        compatibility=Compatibility(
+            xnnpack=XnnpackFacts(runtime="r", taken=2, total=3, left={"SOFTMAX": 1}),
+            edge_tpu=EdgeTpuFacts(
+                mapped=1,
+                total=3,
+                breaks_at=EdgeTpuBreak(index=1, name="HARD_SWISH", reason="is not mapped"),
+                parameters_bytes=10,
+                fits_on_chip=True,
+            ),
+        ),
+        card=Card(data="Photographs."),
     )
     return dict(msgspec.json.decode(encode_manifest(manifest)))
 
@@ -135,6 +177,38 @@ def put(document: dict[str, Any], path: str, value: Any) -> bytes:
         place = place[int(key)] if isinstance(place, list) else place[key]
     place[int(last) if isinstance(place, list) else last] = value
     return msgspec.json.encode(document)
+
+
+@pytest.fixture
+def first_version(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the manifest as `schema_version` 1 had it."""
+    del document["compatibility"], document["card"]
+    return document | {"schema_version": 1}
+
+
+def test_a_manifest_of_version_1_is_read_as_one_of_today(first_version: dict[str, Any]) -> None:
+    read = decode_manifest(msgspec.json.encode(first_version), where="m")
+
+    assert (read.schema_version, read.compatibility, read.card) == (SCHEMA_VERSION, None, None)
+    today = msgspec.json.decode(encode_manifest(read))
+    assert {key: today[key] for key in first_version} == first_version | {
+        "schema_version": SCHEMA_VERSION
+    }
+
+
+@pytest.mark.parametrize("key", ["compatibility", "card"])
+def test_version_1_does_not_know_the_keys_of_version_2(
+    first_version: dict[str, Any], key: str
+) -> None:
+    with pytest.raises(BundleError, match=f"unknown field `{key}`"):
+        decode_manifest(put(first_version, key, None), where="m")
+
+
+def test_texts_of_full_length_are_read(document: dict[str, Any]) -> None:
+    document["card"] = {"data": "é" * 2000, "data_license": "x" * 500, "limits": "a\nb" * 600}
+    card = decode_manifest(msgspec.json.encode(document), where="m").card
+
+    assert card == Card(data="é" * 2000, data_license="x" * 500, limits="a\nb" * 600)
 
 
 def test_the_plain_document_is_read(document: dict[str, Any]) -> None:
@@ -152,6 +226,11 @@ def test_the_plain_document_is_read(document: dict[str, Any]) -> None:
         "golden.vectors.0.note",
         "accuracy.0.note",
         "provenance.note",
+        "compatibility.note",
+        "compatibility.xnnpack.note",
+        "compatibility.edge_tpu.note",
+        "compatibility.edge_tpu.breaks_at.note",
+        "card.note",
     ],
 )
 def test_an_unknown_key_is_refused_by_name(document: dict[str, Any], path: str) -> None:
@@ -162,7 +241,7 @@ def test_an_unknown_key_is_refused_by_name(document: dict[str, Any], path: str) 
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("schema_version", 2, "schema_version 2, this edge-recog reads 1; upgrade edge-recog"),
+        ("schema_version", 3, "schema_version 3, this edge-recog reads 1 to 2; upgrade"),
         ("schema_version", 0, "schema_version 0"),
         ("schema_version", "1", "Expected `int`"),
         ("name", None, "Expected `str`, got `null`"),
@@ -191,6 +270,22 @@ def test_an_unknown_key_is_refused_by_name(document: dict[str, Any], path: str) 
         ("golden.labels_sha256", "", "matching regex"),
         ("accuracy.0.value", -0.1, ">= 0"),
         ("accuracy.0.count", -1, ">= 0"),
+        ("card.data", "x" * 2001, "length <= 2000"),
+        ("card.data_license", "x" * 501, "length <= 500"),
+        ("card.limits", "\x1b[2J", "matching regex"),
+        ("card.limits", "a\rb", "matching regex"),
+        ("card.intended_use", "\x9b2J", "matching regex"),
+        ("compatibility.xnnpack.runtime", "x" * 101, "length <= 100"),
+        ("compatibility.xnnpack.taken", 3, "taken 3 and left 1 do not add up to 3"),
+        ("compatibility.xnnpack.left", {"SOFTMAX": 0}, ">= 1"),
+        ("compatibility.xnnpack.left", {"X" * 65: 1}, "length <= 64"),
+        ("compatibility.xnnpack.left", {"A\nB": 1}, "matching regex"),
+        ("compatibility.xnnpack.left", {f"K{i}": 1 for i in range(257)}, "length <= 256"),
+        ("compatibility.edge_tpu.mapped", 4, "mapped is 4, of 3 operators"),
+        ("compatibility.edge_tpu.parameters_bytes", -1, ">= 0"),
+        ("compatibility.edge_tpu.breaks_at.index", 3, "breaks_at is operator 3, of 3"),
+        ("compatibility.edge_tpu.breaks_at.name", "OP\n", "matching regex"),
+        ("compatibility.edge_tpu.breaks_at.reason", "x" * 301, "length <= 300"),
     ],
 )
 def test_a_value_out_of_range_is_refused(

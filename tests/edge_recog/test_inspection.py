@@ -36,6 +36,8 @@ KEYS = {
     "golden_runtime",
     "accuracy",
     "provenance",
+    "compatibility",
+    "card",
 }
 
 

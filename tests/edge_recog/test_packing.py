@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from edge_recog.archive import split_archive
 from edge_recog.bundle import LABELS_FILE, MANIFEST_FILE, SEAL_MARK, Bundle
-from edge_recog.contract import Accuracy, Provenance
+from edge_recog.contract import (
+    Accuracy,
+    Card,
+    Compatibility,
+    EdgeTpuFacts,
+    Provenance,
+    XnnpackFacts,
+)
 from edge_recog.errors import BundleError, NotATfliteModelError, UnsupportedModelError
 from edge_recog.golden import GOLDEN_FILE
 from edge_recog.packing import operator_versions, pack_bundle
@@ -33,6 +40,11 @@ def test_a_packed_model_says_all_it_was_given(
     accuracy = Accuracy(dataset="d", split="test", metric="top-1", value=0.9, count=100)
     provenance = Provenance(created="2026-01-02T03:04:05Z", tools={"tensorflow": "2.20"})
 
+    card = Card(data="Photographs of ants.", limits="Never saw a bee.")
+    compatibility = Compatibility(
+        xnnpack=XnnpackFacts(runtime="r", taken=2, total=2),
+        edge_tpu=EdgeTpuFacts(mapped=2, total=2, parameters_bytes=9, fits_on_chip=True),
+    )
     data = pack_bundle(
         tiny_model(),
         said,
@@ -42,6 +54,8 @@ def test_a_packed_model_says_all_it_was_given(
         license="Apache-2.0",
         accuracy=[accuracy],
         provenance=provenance,
+        compatibility=compatibility,
+        card=card,
     )
     bundle = Bundle.from_bytes(data, where="m")
 
@@ -53,8 +67,19 @@ def test_a_packed_model_says_all_it_was_given(
     assert bundle.manifest is not None
     assert bundle.manifest.accuracy == (accuracy,)
     assert bundle.manifest.provenance == provenance
+    assert bundle.manifest.compatibility == compatibility
+    assert bundle.manifest.card == card
     assert bundle.manifest.operators == {"FULLY_CONNECTED": 1, "SOFTMAX": 1}
     assert bundle.manifest.oldest_runtime == "1.5"
+
+
+def test_a_card_that_is_too_long_is_not_packed(
+    tiny_model: Callable[..., bytes],
+    contract: Callable[..., Contract],
+    tiny_labels: tuple[str, ...],
+) -> None:
+    with pytest.raises(BundleError, match=r"m: .*length <= 2000 - at `\$\.card\.limits`"):
+        pack_bundle(tiny_model(), contract(), tiny_labels, name="m", card=Card(limits="x" * 2001))
 
 
 def test_standard_metadata_says_the_same_for_other_programs(

@@ -88,7 +88,7 @@ def test_first_frozen_and_skipped_layers_keep_their_weights() -> None:
 
 
 def test_what_cannot_be_pruned_is_refused() -> None:
-    with pytest.raises(PruningError, match="no layer 'logit'.*did you mean 'logits'"):
+    with pytest.raises(PruningError, match=r"no layer 'logit'.*did you mean 'logits'"):
         Sparsifier(network(), Sparsity(skip=("logit",)), 1)
     made = network()
     for layer in made.layers:

@@ -33,6 +33,71 @@ def test_each_picture_is_one_line(
         assert sum(label in line.partition(": ")[2] for label in tiny_labels) == 3
 
 
+_SAID = "edge-recog: no model is named, so the built-in tiny answers\n"
+
+
+def test_without_a_model_the_built_in_one_answers_and_that_is_said_once(
+    edge_recog: Callable[..., Any], built_in: Path, pictures: Path
+) -> None:
+    outcome = edge_recog("classify", pictures / "a.png", pictures / "b.png")
+    named = edge_recog("classify", built_in, pictures / "a.png", pictures / "b.png")
+
+    assert (outcome.code, outcome.err, named.err) == (0, _SAID, "")
+
+    def answers(out: str) -> list[str]:
+        return [line.rpartition("  (")[0] for line in out.splitlines()]
+
+    assert answers(outcome.out) == answers(named.out)
+    assert len(answers(named.out)) == 2
+
+
+def test_json_and_quiet_hold_without_a_model_too(
+    edge_recog: Callable[..., Any], built_in: Path, pictures: Path
+) -> None:
+    outcome = edge_recog("classify", pictures, "--json")
+
+    assert json.loads(outcome.out)["model"]["name"] == "tiny"
+    assert outcome.err == _SAID
+    assert edge_recog("classify", pictures, "--quiet").err == ""
+
+
+def test_a_model_need_not_be_called_tflite(
+    edge_recog: Callable[..., Any], tiny_path: Path, pictures: Path
+) -> None:
+    path = tiny_path.rename(tiny_path.with_suffix(".bin"))
+    outcome = edge_recog("classify", path, pictures / "a.png")
+
+    assert (outcome.code, outcome.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["m.TFLITE"], "m.TFLITE is a model: name pictures"),
+        (["cat.jpg", "m.tflite"], "m.tflite is a model: name it first"),
+    ],
+    ids=["no picture", "model comes late"],
+)
+def test_a_model_out_of_place_is_exit_2(
+    edge_recog: Callable[..., Any], built_in: Path, arguments: list[str], message: str
+) -> None:
+    outcome = edge_recog("classify", *arguments)
+
+    assert (outcome.code, outcome.out) == (2, "")
+    assert message in " ".join(outcome.err.split())
+
+
+def test_a_built_in_model_that_is_missing_is_one_line_and_exit_1(
+    edge_recog: Callable[..., Any], built_in: Path, pictures: Path
+) -> None:
+    built_in.unlink()
+    outcome = edge_recog("classify", pictures / "a.png")
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err.count("\n") == 1
+    assert "--force-reinstall edge-recog" in outcome.err
+
+
 def test_of_several_labels_all_are_said_that_reach_their_thresholds(
     edge_recog: Callable[..., Any],
     tiny_model: Callable[..., bytes],
@@ -181,8 +246,8 @@ def test_nothing_above_its_threshold_is_said_so(
     ("model", "code", "message"),
     [
         ("none.tflite", 1, "none.tflite: cannot be read: No such file or directory"),
-        ("pictures", 1, "pictures: a folder or device, not a model file"),
-        ("pictures/a.png", 1, "a.png: not a TFLite model"),
+        ("folder.tflite", 1, "folder.tflite: a folder or device, not a model file"),
+        ("picture.tflite", 1, "picture.tflite: not a TFLite model"),
     ],
 )
 def test_a_bad_model_is_one_line_and_exit_1(
@@ -193,6 +258,8 @@ def test_a_bad_model_is_one_line_and_exit_1(
     code: int,
     message: str,
 ) -> None:
+    (tmp_path / "folder.tflite").mkdir()
+    (pictures / "a.png").rename(tmp_path / "picture.tflite")
     outcome = edge_recog("classify", tmp_path / model, pictures)
 
     assert (outcome.code, outcome.out) == (code, "")

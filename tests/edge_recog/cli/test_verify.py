@@ -35,6 +35,16 @@ def test_a_sound_model_is_verified(edge_recog: Callable[..., Any], tiny_path: Pa
     assert "vector 1" in outcome.out
 
 
+def test_without_a_model_the_built_in_one_is_verified(
+    edge_recog: Callable[..., Any], built_in: Path
+) -> None:
+    outcome = edge_recog("verify")
+
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.splitlines()[0].split() == ["file", str(built_in)]
+    assert json.loads(edge_recog("verify", "--json").out)["path"] == str(built_in)
+
+
 def test_json_tells_of_every_vector(edge_recog: Callable[..., Any], tiny_path: Path) -> None:
     outcome = edge_recog("verify", tiny_path, "--json", "--threads", "2")
     document = json.loads(outcome.out)
