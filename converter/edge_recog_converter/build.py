@@ -15,7 +15,7 @@ from edge_recog.bundle import Bundle
 from edge_recog.classifier import Classifier
 from edge_recog.contract import Accuracy
 from edge_recog_converter.accepted import quantize
-from edge_recog_converter.calibration import calibration_inputs, choose
+from edge_recog_converter.calibration import calibration_inputs, calibration_pictures, choose
 from edge_recog_converter.datasets import (
     digest_of,
     find_dataset,
@@ -26,7 +26,7 @@ from edge_recog_converter.datasets import (
     write_splits,
 )
 from edge_recog_converter.decoded import default_cache
-from edge_recog_converter.errors import RecipeError
+from edge_recog_converter.errors import DatasetError, RecipeError
 from edge_recog_converter.exporting import provenance_now, seal, tool_versions
 from edge_recog_converter.heads import make_with_head
 from edge_recog_converter.learning.objectives import OBJECTIVES
@@ -215,6 +215,7 @@ def _prepared(source: Source, data: Path, reporter: Reporter, workers: Workers |
     objective = OBJECTIVES[dataset.task]
     objective.check([stage.loss for stage in learning], recipe.data.balance)
     teachers = check_teachers(recipe, folder, dataset.labels)
+    calibration_pictures(recipe, dataset)
     pictures = dataset.pictures
     with reporter.meter("read", len(pictures)) as advance:
         digests = picture_digests(
@@ -278,7 +279,7 @@ class _Build:
 
     def _calibrate(self) -> list[NDArray[np.float32]]:
         """Choose the calibration pictures, write down which, and return them as inputs."""
-        pictures = self._job.dataset.splits["train"]
+        pictures = calibration_pictures(self._job.recipe, self._job.dataset)
         ranked = choose(pictures, len(pictures), seed=self._job.recipe.seed)
         # Of those that can be read.
         frames = itertools.islice(
@@ -288,6 +289,9 @@ class _Build:
         for picture, frame in frames:
             pixels.append(self._job.preprocessing.pixels(frame))
             self._calibration.append(picture.id)
+        if not pixels:
+            reason = next(iter(self._job.reader.skipped.values()))
+            raise DatasetError(f"no picture to calibrate on can be read: {reason}")
         listing = "".join(f"{name}\n" for name in sorted(self._calibration))
         (self._job.folder / "calibration.txt").write_text(listing, encoding="utf-8")
         return list(calibration_inputs(pixels, self._job.preprocessing))

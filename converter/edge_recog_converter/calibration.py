@@ -6,13 +6,29 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_recog_converter.datasets.unlabelled import unlabelled_pictures
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from edge_recog.preprocessing import Preprocessing
-    from edge_recog_converter.datasets import Picture
+    from edge_recog_converter.datasets import Dataset, Picture
+    from edge_recog_converter.recipe import Recipe
+
+
+def calibration_pictures(recipe: Recipe, dataset: Dataset) -> Sequence[Picture]:
+    """Return those to choose from: of training, or of the folder that the recipe names.
+
+    Raises:
+        DatasetError: There is no such folder, or no picture in it beside those judged by.
+    """
+    folder = recipe.quantize.pictures
+    if folder is None:
+        return dataset.splits["train"]
+    found, _ = unlabelled_pictures(dataset.root / folder, dataset, without=("validation", "test"))
+    return found
 
 
 def choose(pictures: Sequence[Picture], count: int, *, seed: int) -> tuple[Picture, ...]:

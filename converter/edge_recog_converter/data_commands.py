@@ -105,7 +105,7 @@ def preview(
     pictures: Annotated[int, typer.Option(min=1, max=64, help="Rows of the sheet.")] = 8,
     stage: Annotated[
         int | None,
-        typer.Option(min=1, help="Of the recipe's stages of kind train.", show_default="the first"),
+        typer.Option(min=1, help="Of those in which the network learns.", show_default="the first"),
     ] = None,
     epoch: Annotated[int, typer.Option(min=1, help="Of the stage.")] = 1,
     force: Force = False,

@@ -79,7 +79,7 @@ class Preview:
     recipe: Recipe
     preprocessing: Preprocessing
     stage: int | None
-    """Number among the recipe's stages of kind train, from 1; None if it has none."""
+    """Number among the stages in which the network learns, from 1; None if there is none."""
     epoch: int
     """From 1."""
     epochs: int
@@ -110,9 +110,9 @@ def preview(
         recipe: Of a build.
         data: Folder of pictures, or an NPZ file.
         pictures: How many rows at most.
-        versions: Augmented versions of each; of a recipe without a stage of kind train, there is
+        versions: Augmented versions of each; of a recipe without such a stage, there is
             the mirrored picture at most.
-        stage: Among the stages of kind train, from 1; the first if None.
+        stage: Among those in which the network learns, from 1; the first if None.
         epoch: Of the stage, from 1.
         folder: Of the recipe's file, which a path of weights is relative to; the working one if
             None.
@@ -159,14 +159,14 @@ def document(shown: Preview, *, out: Path) -> dict[str, Any]:
 
 
 def _stage_of(recipe: Recipe, number: int | None) -> tuple[Making, int | None]:
-    """Return the stage to preview, and its number among those of kind train."""
+    """Return the stage to preview, and its number among those in which the network learns."""
     training = [stage for stage in recipe.making if isinstance(stage, Learning)]
     if number is None and not training:
         return next(stage for stage in recipe.making if isinstance(stage, HeadStage)), None
     at = 1 if number is None else number
     if not 1 <= at <= len(training):
         many = {0: "no stage", 1: "one stage"}.get(len(training), f"{len(training)} stages")
-        raise UsageError(f"there is no stage {at}: the recipe has {many} of kind train")
+        raise UsageError(f"there is no stage {at}: the network learns in {many}")
     return training[at - 1], at
 
 

@@ -141,7 +141,10 @@ class QuantizeStage(
     """Full 8-bit quantisation after training."""
 
     calibration: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 200
-    """Training pictures that set the ranges of activations, drawn with the seed."""
+    """Pictures that set the ranges of activations, drawn with the seed."""
+    pictures: str | None = None
+    """Folder, relative to DATA, that they are from; training pictures if left out. Those that are
+    in validation or test as well are left out."""
     accept: Accept = Accept()
     """What the INT8 model must reach beside the float one, and what is tried until it does."""
 

@@ -434,7 +434,7 @@ def test_command_prints_one_document(
     ("arguments", "status", "complaint"),
     [
         (["--out", "sheet.gif"], 2, "sheet.gif: a sheet is written as PNG or JPEG; name it"),
-        (["--stage", "2"], 2, "there is no stage 2: the recipe has one stage of kind train"),
+        (["--stage", "2"], 2, "there is no stage 2: the network learns in one stage"),
         (["--epoch", "4"], 2, "there is no epoch 4: the stage has 3"),
         (["--pictures", "0"], 2, "--pictures"),
         (["--data", "nowhere"], 1, "nowhere: not a folder"),

@@ -1,4 +1,4 @@
-"""Pictures of which nothing is said: a folder of them, for teachers to say something of."""
+"""Pictures of which nothing is said: a folder of them, for teachers or to calibrate on."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING
 
 from edge_recog.cameras.images import image_paths
 from edge_recog.errors import SourceError
-from edge_recog_converter.datasets.labelled import Picture, picture_digests
+from edge_recog_converter.datasets.labelled import SPLITS, Picture, picture_digests
 from edge_recog_converter.errors import DatasetError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
-    from edge_recog_converter.datasets.labelled import Dataset
+    from edge_recog_converter.datasets.labelled import Dataset, Split
 
 
-def unlabelled_pictures(folder: Path, dataset: Dataset) -> tuple[tuple[Picture, ...], int]:
+def unlabelled_pictures(
+    folder: Path, dataset: Dataset, *, without: Collection[Split] = SPLITS
+) -> tuple[tuple[Picture, ...], int]:
     """Return the pictures of a folder that are none of the dataset's, and how many others are.
 
     Those that are also in validation or test would be learned from otherwise, and those in train
@@ -24,6 +27,7 @@ def unlabelled_pictures(folder: Path, dataset: Dataset) -> tuple[tuple[Picture, 
     Args:
         folder: With pictures at any depth.
         dataset: What is known already.
+        without: The splits whose pictures are left out.
 
     Raises:
         DatasetError: It is no folder, or has no further picture.
@@ -31,8 +35,9 @@ def unlabelled_pictures(folder: Path, dataset: Dataset) -> tuple[tuple[Picture, 
     try:
         paths = image_paths(folder)
     except SourceError as error:
-        raise DatasetError(f"pictures without labels: {error}") from error
-    known = picture_digests((picture.id, picture.content) for picture in dataset.pictures)
+        raise DatasetError(str(error)) from error
+    pictures = [picture for split in without for picture in dataset.splits[split]]
+    known = picture_digests((picture.id, picture.content) for picture in pictures)
     digests = picture_digests((path.relative_to(folder).as_posix(), path) for path in paths)
     taken = set(known.values())
     found = []
