@@ -19,6 +19,7 @@ Point = tuple[float, float]
 WIDTH = 340.0
 """Pixels: what a phone shows at full size, and a desktop three times beside each other."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 12.0, 44.0, 38.0
+_RADIUS = 3.2
 _CHARACTER = 6.3
 """Width of a letter at the size of font that the style sheet sets, on average."""
 
@@ -40,15 +41,17 @@ class Sheet:
         x_ticks: Sequence[float],
         y_ticks: Sequence[float],
         text: Callable[[float], str],
+        x_text: Callable[[float], str] = "{:.0f}".format,
     ) -> None:
         """Draw the grid, and what the axes mean: below for x, above for y.
 
         Args:
             below: Of x.
             above: Of y.
-            x_ticks: Integers.
+            x_ticks: Any values.
             y_ticks: Any values.
             text: What stands at a tick of y.
+            x_text: What stands at a tick of x.
         """
         left, right, bottom = _LEFT, WIDTH - _RIGHT, self._height - _BOTTOM
         for value in y_ticks:
@@ -58,7 +61,7 @@ class Sheet:
         for value in x_ticks:
             x = self._at(value, self._y[0])[0]
             self._put("line", x1=x, x2=x, y1=bottom, y2=bottom + 4, class_="grid")
-            self._text(x, bottom + 17, f"{value:.0f}", "middle")
+            self._text(x, bottom + 17, x_text(value), "middle")
         self._text((left + right) / 2, self._height - 5, below, "middle")
         self._text(2, 12, above, "start")
 
@@ -71,11 +74,26 @@ class Sheet:
         self, points: Sequence[Point], colour: Colour, says: Sequence[str], *, hollow: bool = False
     ) -> None:
         """Draw a dot at each point, which says something to who points at it."""
-        kind = f"{'ring' if hollow else 'dot'} {colour}"
         for point, said in zip(points, says, strict=True):
-            x, y = self._at(*point)
-            title = tag("title", said)
-            self._put("circle", title, cx=f"{x:.1f}", cy=f"{y:.1f}", r=3.2, class_=kind)
+            self.bubble(point, colour, said, radius=_RADIUS, hollow=hollow)
+
+    def bubble(
+        self, point: Point, colour: Colour, said: str, *, radius: float, hollow: bool = False
+    ) -> None:
+        """Draw a dot of some size, in pixels, which says something to who points at it."""
+        x, y = self._at(*point)
+        kind = f"{'ring' if hollow else 'dot'} {colour}"
+        title = tag("title", said)
+        self._put("circle", title, cx=f"{x:.1f}", cy=f"{y:.1f}", r=radius, class_=kind)
+
+    def beside(self, point: Point, said: str, *, away: float) -> None:
+        """Write a short text right of a point, or left of one at the right edge."""
+        x, y = self._at(*point)
+        room = WIDTH - _RIGHT - x
+        fits = room > away + _CHARACTER * len(said)
+        self._text(
+            x + away if fits else x - away, y + 4, said, "start" if fits else "end", "strong"
+        )
 
     def upright(self, x: float, said: str) -> None:
         """Draw an upright line, with what it means at its upper end."""

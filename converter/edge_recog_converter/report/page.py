@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from edge_recog.markup import Markup, joined, name, tag
 from edge_recog_converter.pages.skeleton import whole_page
 from edge_recog_converter.pages.texts import moment
+from edge_recog_converter.report.attempts import attempts
 from edge_recog_converter.report.by_class import classes
 from edge_recog_converter.report.confusion import confusion
 from edge_recog_converter.report.curves import training
 from edge_recog_converter.report.examples import flips, mistakes
 from edge_recog_converter.report.headline import glance, verdict
 from edge_recog_converter.report.origins import data, making
+from edge_recog_converter.report.pareto import smaller
 from edge_recog_converter.report.scores import scores
 
 if TYPE_CHECKING:
@@ -24,10 +26,12 @@ if TYPE_CHECKING:
 _TITLES = {
     "glance": "At a glance",
     "training": "Training",
+    "points": "Smaller and faster",
     "classes": "By class",
     "confusion": "Confusions",
     "scores": "Scores",
     "mistakes": "Mistakes",
+    "attempts": "How INT8 was accepted",
     "flips": "INT8 and float",
     "data": "Data",
     "making": "How it was made",
@@ -45,10 +49,12 @@ def page(report: Report, pictures: Mapping[str, Content]) -> str:
     sections = {
         "glance": glance(report),
         "training": training(report),
+        "points": smaller(report),
         "classes": classes(report),
         "confusion": confusion(report),
         "scores": scores(report),
         "mistakes": mistakes(report, pictures),
+        "attempts": attempts(report),
         "flips": flips(report, pictures),
         "data": data(report),
         "making": making(report),
