@@ -9,7 +9,7 @@ from edge_recog_converter.heads import start_with_head
 from edge_recog_converter.learned import Lesson, learn, pictures_of, scale
 from edge_recog_converter.learning.inference import inference_of
 from edge_recog_converter.making import Made
-from edge_recog_converter.narrowed import prune, refuse_impossible
+from edge_recog_converter.pruned import prune, refuse_impossible
 from edge_recog_converter.sparsified import sparsify
 from edge_recog_converter.stages import (
     DistillStage,

@@ -6,7 +6,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from edge_recog_converter import narrowed
+from edge_recog_converter import pruned
 from edge_recog_converter.build import BuiltModel, build
 from edge_recog_converter.errors import PruningError, RecipeError
 from edge_recog_converter.reporting import Reporter
@@ -127,7 +127,7 @@ def test_a_build_that_was_cut_off_keeps_to_what_it_had_found(
 ) -> None:
     """Latency is never measured the same twice, and weights of one structure fit no other."""
     found: list[float] = []
-    find, learn = narrowed._found, narrowed.learn
+    find, learn = pruned._found, pruned.learn
 
     def counted(*arguments: Any) -> float:
         found.append(find(*arguments))
@@ -138,11 +138,11 @@ def test_a_build_that_was_cut_off_keeps_to_what_it_had_found(
             raise KeyboardInterrupt
         return learn(*arguments, **named)
 
-    monkeypatch.setattr(narrowed, "_found", counted)
-    monkeypatch.setattr(narrowed, "learn", cut_off)
+    monkeypatch.setattr(pruned, "_found", counted)
+    monkeypatch.setattr(pruned, "learn", cut_off)
     with pytest.raises(KeyboardInterrupt):
         follow(tmp_path, small_pictures, '{ latency = "1000ms", macs = "2x" }')
-    monkeypatch.setattr(narrowed, "learn", learn)
+    monkeypatch.setattr(pruned, "learn", learn)
     built, _ = follow(tmp_path, small_pictures, '{ latency = "1000ms", macs = "2x" }')
 
     assert len(found) == 2
