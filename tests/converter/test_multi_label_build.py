@@ -161,3 +161,20 @@ def test_oversampling_by_class_is_refused(pictures: Path, tmp_path: Path) -> Non
     recipe.write_text(text, encoding="utf-8")
     with pytest.raises(EdgeRecogError, match="oversample"):
         build(recipe, pictures, tmp_path / "runs", reporter=Reporter(quiet=True), cache=tmp_path)
+
+
+def test_a_teacher_of_several_labels_teaches(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "teacher.toml").write_text(
+        DATA + TRAIN.replace("LOSS", '{ kind = "binary-cross-entropy" }'), encoding="utf-8"
+    )
+    pupil = TRAIN.replace("width = 2.0", "").replace("LOSS", '{ kind = "binary-cross-entropy" }')
+    pupil = pupil.replace(
+        'kind = "train"', 'kind = "distill"\nteacher = "teacher.toml"\nshare = 1.0'
+    )
+    built = made(pictures, tmp_path, pupil)
+
+    (stage,) = built.report.stages
+    assert stage.kind == "distill"
+    # From nothing but what the teacher says.
+    assert (built.report.models[1].mean_average_precision or 0) >= 0.8
+    assert [point.name for point in built.report.points] == ["teacher several", "distilled", "INT8"]
