@@ -32,9 +32,9 @@ def _said(last: Attempt, count: int) -> Markup:
     which = "the first" if count == 1 else f"number {count}"
     return joined([
         f"Of what was tried, {which} was good enough: ", tag("strong", name(last.rung)), " (",
-        name(last.detail), f"). On {last.count:,} validation pictures it loses "
-        f"{_points(last.drop)} points against float and says the same of "
-        f"{percent(last.agreement)} % of them.",
+        name(last.detail), f"). On {last.count:,} validation pictures it "
+        f"{'loses' if last.drop >= 0 else 'gains'} {_points(abs(last.drop))} points against float "
+        f"and says the same of {percent(last.agreement)} % of them.",
     ])  # fmt: skip
 
 

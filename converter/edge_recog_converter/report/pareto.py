@@ -23,6 +23,8 @@ _LOG_FROM = 4.0
 _LARGEST = 11.0
 """Radius of the largest file's bubble, in pixels; areas are as the files' sizes."""
 _SMALLEST = 3.0
+_FULL = 100.5
+"""Per cent; a bubble at 100 % still has room."""
 
 
 def smaller(report: Report) -> Markup:
@@ -60,8 +62,14 @@ def _beats(one: Point, other: Point) -> bool:
 
 def _said(points: Sequence[Point], score: str) -> str:
     first, last = points[0], points[-1]
-    lost = first.score - last.score
-    change = f"{percent(abs(lost))} points {'less' if lost > 0 else 'more'}" if lost else "as much"
+    if len(points) == 1:
+        return (
+            f"There is one network: it runs in {significant(first.invoke_ms)} ms, with "
+            f"{percent(first.score)} % {score.lower()} on validation."
+        )
+    lost = percent(abs(first.score - last.score))
+    more = "less" if first.score > last.score else "more"
+    change = "as much" if lost == "0.0" else f"{lost} points {more}"
     return (
         f"The last network runs {significant(last.speed_up)} times as fast as the first, in "
         f"{significant(last.invoke_ms)} ms, with {change} {score.lower()} on validation and "
@@ -74,7 +82,8 @@ def _plot(points: Sequence[Point], best: set[int], score: str) -> Markup:
     logarithmic = max(times) > _LOG_FROM * min(times)
     across = [math.log10(one) if logarithmic else one for one in times]
     up = [100 * point.score for point in points]
-    x, y = _around(across), _around(up)
+    x, (low, high) = _around(across), _around(up)
+    y = (low, min(high, _FULL))
     sheet = Sheet(x, y, height=_HEIGHT)
     y_ticks = ticks(*y)
     places = decimals(y_ticks)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from edge_recog_converter.report.document import Point
-from edge_recog_converter.report.pareto import _plot, front
+from edge_recog_converter.report.pareto import _plot, _said, front
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,6 +53,18 @@ def test_every_network_is_drawn_within_the_sheet(points: list[Point]) -> None:
         assert 0 <= float(y) <= 330
         assert 3 <= float(radius) <= 11
     assert "nan" not in drawn
+
+
+def test_numbers_of_networks_that_are_alike_stand_below_each_other() -> None:
+    alike = Point(
+        name="x", score=1.0, invoke_ms=1.0, speed_up=1.0, size_bytes=9, macs=1, parameters=1
+    )
+    drawn = _plot([alike] * 3, {0, 1, 2}, "Top-1")
+    heights = [float(y) for y in re.findall(r'<text x="[^"]+" y="([^"]+)"[^>]*strong', drawn)]
+
+    assert len({round(height) for height in heights}) == 3
+    assert "102" not in drawn
+    assert "There is one network" in _said([alike], "Top-1")
 
 
 @pytest.mark.parametrize(("slowest", "logarithmic"), [(3.9, False), (4.1, True)])
