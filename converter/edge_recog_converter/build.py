@@ -39,9 +39,9 @@ from edge_recog_converter.quantization import convert_float
 from edge_recog_converter.recipe import load_recipe
 from edge_recog_converter.reported import REPORT_PAGE, judged, report_of, say_figures, write_report
 from edge_recog_converter.run_folders import run_folder
-from edge_recog_converter.stages import HeadStage, Learning
+from edge_recog_converter.stages import HeadStage, Learning, PruneStage, SparsifyStage, Taught
 from edge_recog_converter.starting import start_of
-from edge_recog_converter.teachers import check_teachers
+from edge_recog_converter.teachers import check_teachers, is_recipe
 from edge_recog_converter.trained import make_by_training, train_network
 
 if TYPE_CHECKING:
@@ -203,11 +203,8 @@ def _prepared(source: Source, data: Path, reporter: Reporter, workers: Workers |
     workers = workers or alone()
     recipe, folder = source.recipe, source.path.parent
     learning = [stage for stage in recipe.making if isinstance(stage, Learning)]
-    if not workers.alone and not learning:
-        raise RecipeError(
-            f"{source.path}: there is nothing for {workers.count} workers to do, as the network "
-            f"learns in no stage: unset {WORKERS_VARIABLE}"
-        )
+    if not workers.alone:
+        _refuse_alone(source, workers)
     start = start_of(recipe, folder)
     dataset = find_dataset(data, recipe.data, seed=recipe.seed)
     if not recipe.begins_with_head:
@@ -228,6 +225,30 @@ def _prepared(source: Source, data: Path, reporter: Reporter, workers: Workers |
     making = msgspec.json.encode(msgspec.to_builtins(recipe) | {"stage": recipe.making}).decode()
     fingerprint = digest_of([making, start.digest, teachers, known, str(tool_versions())])
     return _Work(source, start, dataset, digests, known, fingerprint, workers)
+
+
+def _refuse_alone(source: Source, workers: Workers) -> None:
+    """Check that the recipe is for several workers."""
+    advice = f"unset {WORKERS_VARIABLE}"
+    learning = [stage for stage in source.recipe.making if isinstance(stage, Learning)]
+    if not learning:
+        raise RecipeError(
+            f"{source.path}: there is nothing for {workers.count} workers to do, as the network "
+            f"learns in no stage: {advice}"
+        )
+    for stage in learning:
+        # What one machine chooses by rounding or timing, another might choose otherwise.
+        if isinstance(stage, PruneStage | SparsifyStage):
+            raise RecipeError(
+                f"{source.path}: {workers.count} workers can train and distil, not choose what to "
+                f"prune: {advice}, or build the network with them first and name its model.keras "
+                "as weights"
+            )
+        if isinstance(stage, Taught) and any(map(is_recipe, stage.teachers)):
+            raise RecipeError(
+                f"{source.path}: {workers.count} workers cannot make a teacher: build it first, "
+                "and name its model.keras as the teacher"
+            )
 
 
 class _Build:

@@ -95,7 +95,7 @@ def prune(
             measured(job, teacher)
     else:
         teachers = [NetworkTeacher(network, job.preprocessing, name=network.name)]
-    if job.workers.is_chief and is_new:
+    if is_new:
         score = scored(job, network, pictures.validation)
         job.way.add("before pruning", network, score, file=reference)
     targets = _targets(network, stage, reference)
@@ -107,8 +107,6 @@ def prune(
         part = stage if is_last else msgspec.structs.replace(stage, epochs=stage.epochs_between)
         teaching = taught_by(job, stage, lesson, teachers)
         fitted = learn(job, network, part, lesson, pictures, teaching=teaching, views=stage.views)
-        if not job.workers.is_chief:
-            continue
         name = f"pruned, step {step + 1} of {len(targets)}"
         point = job.way.add(name, network, fitted.best.score)
         job.reporter.say(
@@ -132,14 +130,11 @@ def _share(
 ) -> float:  # fmt: skip
     """Return how much of the channels a step keeps: as before it was cut off, or found out now."""
     file, digest = job.folder / CHOICE.format(name=lesson.name), _digest(network)
-    known = _known(file, digest) if job.workers.is_chief else None
-    if job.workers.is_chief:
-        if known is None:
-            known = _Choice(digest, _found(job, network, stage, target, reference, pictures))
+    known = _known(file, digest)
+    if known is None:
+        known = _Choice(digest, _found(job, network, stage, target, reference, pictures))
         file.write_bytes(msgspec.json.encode(known))
-    # A machine's own latency must not decide what all of them train.
-    agreed = job.workers.from_chief(msgspec.json.encode(known) if known else b"")
-    return msgspec.json.decode(agreed, type=_Choice).share
+    return known.share
 
 
 def _known(file: Path, digest: str) -> _Choice | None:

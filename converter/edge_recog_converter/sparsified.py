@@ -34,7 +34,7 @@ def sparsify(job: Job, network: Any, stage: SparsifyStage, number: int, pictures
     """
     lesson = Lesson("sparsify", number)
     dense = int8_for_timing(network)
-    if job.workers.is_chief and not job.way.points:
+    if not job.way.points:
         job.way.add("dense", network, scored(job, network, pictures.validation), file=dense)
     teacher = NetworkTeacher(network, job.preprocessing, name=network.name)
     teaching = taught_by(job, stage, lesson, [teacher])
@@ -49,16 +49,15 @@ def sparsify(job: Job, network: Any, stage: SparsifyStage, number: int, pictures
         zeros=lambda network, steps: Sparsifier(network, stage.sparsity, steps),
         kept_from=max(1, math.ceil(stage.sparsity.end * stage.epochs)),
     )
-    if job.workers.is_chief:
-        sparse = int8_for_timing(network)
-        job.way.add("sparsified", network, fitted.best.score, file=sparse)
-        before, after = side_by_side([dense, sparse])
-        left = zeros_of(network)
-        share = sum(one.zeros for one in left) / sum(one.weights for one in left)
-        said = sentence(dense=dense, sparse=sparse, dense_ms=before.ms, sparse_ms=after.ms)
-        job.reporter.say(
-            "sparsify",
-            f"{share:.0%} of the weights of {len(left)} layers are zero; {said}; validation "
-            f"{job.objective.metric} {fitted.best.score:.1%}",
-        )
+    sparse = int8_for_timing(network)
+    job.way.add("sparsified", network, fitted.best.score, file=sparse)
+    before, after = side_by_side([dense, sparse])
+    left = zeros_of(network)
+    share = sum(one.zeros for one in left) / sum(one.weights for one in left)
+    said = sentence(dense=dense, sparse=sparse, dense_ms=before.ms, sparse_ms=after.ms)
+    job.reporter.say(
+        "sparsify",
+        f"{share:.0%} of the weights of {len(left)} layers are zero; {said}; validation "
+        f"{job.objective.metric} {fitted.best.score:.1%}",
+    )
     return network

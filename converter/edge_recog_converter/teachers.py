@@ -155,7 +155,7 @@ def teachers_of(
     teachers: list[BundleTeacher | NetworkTeacher] = []
     for name in names:
         path = job.base / name
-        if path.suffix == RECIPE_SUFFIX:
+        if is_recipe(name):
             path = _followed(job, path, follow)
         bundle = teacher_bundle(path)
         size, network = bundle.contract.preprocessing, None
@@ -174,6 +174,11 @@ def teachers_of(
             teachers.append(BundleTeacher(bundle, job.dataset.labels, network=network))
         job.reporter.say("teacher", f"{bundle.name}, for pictures of {size.width} x {size.height}")
     return teachers
+
+
+def is_recipe(name: str) -> bool:
+    """Whether a teacher is to be made first."""
+    return name.endswith(RECIPE_SUFFIX)
 
 
 def check_teachers(recipe: Recipe, base: Path, labels: Sequence[str]) -> str:
@@ -198,7 +203,7 @@ def _checked(
             continue
         for name in stage.teachers:
             path = base / name
-            if path.suffix == RECIPE_SUFFIX:
+            if is_recipe(name):
                 if path.resolve() in above:
                     raise RecipeError(f"{path}: it is its own teacher; name another")
                 teacher, text = load_recipe(path)

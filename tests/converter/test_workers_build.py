@@ -43,6 +43,10 @@ name = "together"
 [model]
 architecture = "efficientnet-lite0"
 """
+PRUNE = """[[stage]]
+kind = "prune"
+budget = { macs = "2x" }
+"""
 COMMAND = Path(sys.executable).with_name("edge-recog")
 WAIT_S = 300
 
@@ -137,10 +141,27 @@ def test_a_config_that_cannot_be_followed_is_one_line(
     assert "Traceback" not in told
 
 
-def test_workers_without_anything_to_train_are_told(small_pictures: Path, tmp_path: Path) -> None:
-    path = tmp_path / "head.toml"
-    path.write_text(HEAD, encoding="utf-8")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HEAD, "unset TF_CONFIG"),
+        (
+            RECIPE.replace('[[stage]]\nkind = "quantize', PRUNE + '[[stage]]\nkind = "quantize'),
+            "not choose what to prune",
+        ),
+        (
+            RECIPE.replace('kind = "train"', 'kind = "distill"\nteacher = "large.toml"'),
+            "cannot make a teacher",
+        ),
+    ],
+    ids=["head", "prune", "teacher"],
+)
+def test_workers_are_told_what_only_one_can_do(
+    text: str, message: str, small_pictures: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(text, encoding="utf-8")
     two = Workers(0, 2, strategy=object())
 
-    with pytest.raises(RecipeError, match="unset TF_CONFIG"):
+    with pytest.raises(RecipeError, match=message):
         build(path, small_pictures, tmp_path / "runs", reporter=Reporter(quiet=True), workers=two)
