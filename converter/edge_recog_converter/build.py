@@ -11,9 +11,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge_recog.bundle import Bundle
-from edge_recog.classifier import Classifier
-from edge_recog.contract import Accuracy
 from edge_recog_converter.accepted import quantize
 from edge_recog_converter.calibration import calibration_inputs, calibration_pictures, choose
 from edge_recog_converter.datasets import (
@@ -27,18 +24,19 @@ from edge_recog_converter.datasets import (
 )
 from edge_recog_converter.decoded import default_cache
 from edge_recog_converter.errors import DatasetError, RecipeError
-from edge_recog_converter.exporting import provenance_now, seal, tool_versions
+from edge_recog_converter.exporting import tool_versions
 from edge_recog_converter.heads import make_with_head
 from edge_recog_converter.learning.objectives import OBJECTIVES
 from edge_recog_converter.learning.workers import VARIABLE as WORKERS_VARIABLE
 from edge_recog_converter.learning.workers import alone
 from edge_recog_converter.making import Job
-from edge_recog_converter.parity import compare, run_both
+from edge_recog_converter.parity import compare
 from edge_recog_converter.pictures import PictureReader
 from edge_recog_converter.quantization import convert_float
 from edge_recog_converter.recipe import load_recipe
 from edge_recog_converter.reported import REPORT_PAGE, judged, report_of, say_figures, write_report
 from edge_recog_converter.run_folders import run_folder
+from edge_recog_converter.shipping import Shipping
 from edge_recog_converter.stages import HeadStage, Learning, PruneStage, SparsifyStage, Taught
 from edge_recog_converter.starting import start_of
 from edge_recog_converter.teachers import check_teachers, is_recipe
@@ -51,9 +49,8 @@ if TYPE_CHECKING:
     from edge_recog_converter.datasets import Dataset
     from edge_recog_converter.learning.workers import Workers
     from edge_recog_converter.making import Made
-    from edge_recog_converter.parity import SideBySide
     from edge_recog_converter.recipe import Recipe
-    from edge_recog_converter.report.document import ModelFigures, Parity, Report
+    from edge_recog_converter.report.document import Report
     from edge_recog_converter.reporting import Reporter
     from edge_recog_converter.starting import Start
 
@@ -271,18 +268,27 @@ class _Build:
             slow = convert_float(made.network)
         quantized = quantize(job, made, slow, inputs)
         models = {"float": slow, "int8": quantized.tflite}
-        both = self._test(models, made)
+        shipping = Shipping(
+            job,
+            made,
+            recipe=self._text,
+            dataset=digest_of(self._digests.values()),
+            calibration=digest_of(self._calibration),
+        )
+        both = shipping.test(models)
         parity = compare(both, job.dataset.labels, made.thresholds)
         figures = [
-            self._write(models[one.kind], made, one, parity, count=len(both.ids))
+            shipping.write(models[one.kind], one, parity, count=len(both.ids))
             for one in judged(job, made, both)
         ]
+        others = tuple(shipping.also(kind, inputs, both) for kind in job.recipe.quantize.also)
         report = report_of(
             job,
             made,
             figures,
             parity,
             quantized.attempts,
+            others,
             recipe=self._text,
             fingerprint=digest_of(self._digests.values()),
             seconds=time.monotonic() - start,
@@ -316,64 +322,3 @@ class _Build:
         listing = "".join(f"{name}\n" for name in sorted(self._calibration))
         (self._job.folder / "calibration.txt").write_text(listing, encoding="utf-8")
         return list(calibration_inputs(pixels, self._job.preprocessing))
-
-    def _test(self, models: dict[str, bytes], made: Made) -> SideBySide:
-        """Run the two models on the test split, each as it will ship."""
-        slow, fast = (
-            Bundle.from_bytes(self._seal(kind, models[kind], made, ()), where=kind)
-            for kind in ("float", "int8")
-        )
-        pictures = self._job.dataset.splits["test"]
-        frames = ((picture.id, frame) for picture, frame in self._job.frames(pictures, "test"))
-        with Classifier.open(slow) as float_model, Classifier.open(fast) as int8_model:
-            return run_both(float_model, int8_model, frames)
-
-    def _write(
-        self, tflite: bytes, made: Made, figures: ModelFigures, parity: Parity, *, count: int
-    ) -> ModelFigures:
-        """Write a model file with what was measured on it; return that with the file's size."""
-        measured = {
-            "top-1": figures.top1,
-            "mean average precision": figures.mean_average_precision,
-            "micro F1": None if figures.top1 is not None else figures.micro_f1,
-            "macro F1": figures.macro_f1,
-            "agreement with float": parity.agreement if figures.kind == "int8" else None,
-        }
-        accuracy = tuple(
-            Accuracy(
-                dataset=self._job.dataset.root.resolve().name,
-                split="test",
-                metric=metric,
-                value=value,
-                count=count,
-            )
-            for metric, value in measured.items()
-            if value is not None
-        )
-        suffix = "" if figures.kind == "int8" else "-float"
-        path = self._job.folder / f"{self._job.recipe.name}{suffix}.tflite"
-        path.write_bytes(self._seal(figures.kind, tflite, made, accuracy))
-        return msgspec.structs.replace(figures, size_bytes=path.stat().st_size)
-
-    def _seal(self, kind: str, tflite: bytes, made: Made, figures: tuple[Accuracy, ...]) -> bytes:
-        job = self._job
-        golden = [
-            frame for _, frame in job.reader.frames(job.dataset.splits["test"][:_GOLDEN_PICTURES])
-        ]
-        return seal(
-            tflite,
-            made.contract(job.preprocessing, job.dataset.task),
-            job.dataset.labels,
-            name=job.recipe.name if kind == "int8" else f"{job.recipe.name}-float",
-            description=job.recipe.description
-            or f"{job.start.name} for {len(job.dataset.labels)} classes, {kind}",
-            license=job.recipe.license,
-            card=job.recipe.card,
-            pictures=golden,
-            accuracy=figures,
-            provenance=provenance_now(
-                recipe=self._text,
-                dataset=digest_of(self._digests.values()),
-                calibration=digest_of(self._calibration),
-            ),
-        )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from edge_recog_converter.making import Job, Made
     from edge_recog_converter.parity import Answers, SideBySide
-    from edge_recog_converter.report.document import Attempt, ModelFigures, Parity
+    from edge_recog_converter.report.document import Attempt, ModelFigures, Other, Parity
     from edge_recog_converter.reporting import Reporter
 
 REPORT_PAGE = "report.html"
@@ -60,6 +60,7 @@ def report_of(
     figures: Sequence[ModelFigures],
     parity: Parity,
     attempts: Sequence[Attempt],
+    others: Sequence[Other],
     *,
     recipe: str,
     fingerprint: str,
@@ -73,6 +74,7 @@ def report_of(
         figures: Float, INT8.
         parity: The two side by side.
         attempts: To quantise; the last one was accepted.
+        others: Further kinds of files.
         recipe: Its text.
         fingerprint: Of the pictures.
         seconds: Of the build.
@@ -94,6 +96,7 @@ def report_of(
         parity=parity,
         points=tuple(job.way.points),
         attempts=tuple(attempts),
+        others=tuple(others),
         seconds=round(seconds, 1),
         peak_memory_mb=round(_peak_memory_bytes() / 1e6, 1),
         machine={

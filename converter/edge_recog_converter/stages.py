@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -16,6 +16,9 @@ from edge_recog_converter.pruning.sections import PruningBudget, Score
 from edge_recog_converter.sparsity.sections import Sparsity
 
 Teachers = str | Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=16)]
+Also = Literal["float16", "dynamic-range", "int16x8"]
+"""Of `ptq.variants`: weights in float16; in int8, with activations rounded as they come; in int8,
+with activations in int16."""
 Part = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Softening = Annotated[float, msgspec.Meta(ge=1.0, le=100.0)]
 
@@ -145,6 +148,8 @@ class QuantizeStage(
     pictures: str | None = None
     """Folder, relative to DATA, that they are from; training pictures if left out. Those that are
     in validation or test as well are left out."""
+    also: tuple[Also, ...] = ()
+    """Further kinds of files to write and measure beside the float and the INT8 one."""
     accept: Accept = Accept()
     """What the INT8 model must reach beside the float one, and what is tried until it does."""
 

@@ -15,6 +15,9 @@ from edge_recog_converter.errors import DatasetError
 from edge_recog_converter.reporting import Reporter
 from rich.console import Console
 
+from edge_recog import Classifier
+from edge_recog.verification import verify
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -41,6 +44,8 @@ optimizer = { kind = "adamw", learning_rate = 0.003 }
 kind = "quantize"
 calibration = 12
 """
+
+LOOSE = "accept = { max_drop = 100.0, min_agreement = 0.0 }"
 
 
 def follow(folder: Path, data: Path, quantize: str) -> tuple[BuiltModel, str]:
@@ -95,6 +100,24 @@ def test_what_is_refused_does_not_ship_and_need_not_be_trained_again(
         tmp_path, small_pictures, "accept = { max_drop = 100.0, min_agreement = 0.0 }"
     )
     assert built.report.stages[0].resumed_after == 6
+
+
+def test_further_kinds_of_files_are_written_and_measured(
+    small_pictures: Path, tmp_path: Path
+) -> None:
+    kinds = ["float16", "dynamic-range", "int16x8"]
+    built, said = follow(tmp_path, small_pictures, f"also = {kinds}\n{LOOSE}")
+
+    assert [other.kind for other in built.report.others] == kinds
+    for other in built.report.others:
+        path = built.folder / f"strict-{other.kind}.tflite"
+        assert path.stat().st_size == other.size_bytes
+        with Classifier.open(path) as classifier:
+            verify(classifier).require(other.kind)
+        assert other.agreement >= 0.9
+        assert f"{other.kind}: top-1" in said
+    float16, dynamic, _ = (other.size_bytes for other in built.report.others)
+    assert dynamic < float16 < built.float.stat().st_size
 
 
 def test_frames_of_a_folder_are_calibrated_on(small_pictures: Path, tmp_path: Path) -> None:
@@ -152,7 +175,7 @@ def test_it_is_judged_as_it_would_ship(
         return judged[-1]
 
     monkeypatch.setattr(accepted, "run", watched)
-    follow(tmp_path, small_pictures, "accept = { max_drop = 100.0, min_agreement = 0.0 }")
+    follow(tmp_path, small_pictures, LOOSE)
 
     assert len(judged) == 2
     for answers in judged:

@@ -218,6 +218,20 @@ class Parity(msgspec.Struct, frozen=True, kw_only=True):
     flips: tuple[Flip, ...]
 
 
+class Other(msgspec.Struct, frozen=True, kw_only=True):
+    """A further kind of file of the same float network, on the test split, run as it ships."""
+
+    kind: str
+    """Such as `float16`."""
+    score: float
+    """0-1: top-1, or mean average precision for multi-label."""
+    agreement: float
+    """Share of pictures of which it says what float says, 0-1."""
+    invoke_ms: tuple[float, float]
+    """Median and 90th percentile of the interpreter's run on this machine."""
+    size_bytes: int
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The whole document."""
 
@@ -245,6 +259,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     attempts: tuple[Attempt, ...] = ()
     """Ways to quantise that were tried, in their order; the last one ships. None where nothing was
     demanded of the INT8 model."""
+    others: tuple[Other, ...] = ()
+    """Further kinds of files, which the recipe asked for."""
     seconds: float
     """Of the whole build, by the process that ended it."""
     peak_memory_mb: float

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from edge_recog.markup import Markup, escape, joined, section, tag
+from edge_recog.markup import NOTHING, Markup, escape, joined, section, tag
 from edge_recog_converter.pages.tables import table
 from edge_recog_converter.pages.texts import (
     DASH,
@@ -133,7 +133,28 @@ def _both(report: Report) -> Markup:
         f"more than {significant(parity.largest_difference)}. Scores are logits divided by a "
         f"temperature of {significant(report.temperature)}, which was fitted on validation."
     )
-    return joined([table(["", "INT8", "float"], rows, caption=caption), tag("p", about)])
+    return joined(
+        [table(["", "INT8", "float"], rows, caption=caption), tag("p", about), _others(report)]
+    )
+
+
+def _others(report: Report) -> Markup:
+    """Return the further kinds of files; nothing if there are none."""
+    if not report.others:
+        return NOTHING
+    rows = [
+        [
+            other.kind,
+            percent(other.score),
+            percent(other.agreement),
+            f"{significant(other.invoke_ms[0])} ms",
+            megabytes(other.size_bytes),
+        ]
+        for other in report.others
+    ]
+    score = f"{score_name(report).lower()}, %"
+    columns = ["kind", score, "says what float says, %", "time of a run, median", "file"]
+    return table(columns, rows, caption="Further kinds of files, on the test split")
 
 
 def _figures(report: Report, model: ModelFigures) -> dict[str, object]:
