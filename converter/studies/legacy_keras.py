@@ -10,9 +10,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-import h5py
+import h5py  # type: ignore[import-untyped]
 import numpy as np
-
 from edge_recog_converter._tensorflow import keras
 from edge_recog_converter.errors import PretrainedError
 

@@ -121,15 +121,17 @@ def test_a_network_without_room_for_outliers_is_refused() -> None:
 
 def test_outliers_are_studied_from_end_to_end(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outliers, "FACTORS", (2.0,))
-    monkeypatch.setattr(outliers, "_RATES", (1e-3,))
-    told = outliers.study(bench, epochs=2)
+    attempts = (outliers.Attempt(None, epochs=2), outliers.Attempt(99.9, epochs=2))
+    monkeypatch.setattr(outliers, "ATTEMPTS", attempts)
+    told = outliers.study(bench)
     rows = {row["kind"]: row for row in told["test"]}
     assert told["outliers"]["factor"] == 2.0
     assert told["outliers"]["labels_changed"] == 0
     assert told["outliers"]["largest_logit_difference"] < 1e-4
     assert rows["float"]["right"] >= 25
-    assert len(told["chosen_by_validation"]["training"][0]["epochs"]) == 2
-    taught = rows["quantisation-aware training"]
+    tried = told["chosen_by_validation"]["training"]
+    assert [len(attempt["epochs"].split()) for attempt in tried] == [2, 2]
+    taught = rows[told["training_chosen"]]
     assert taught["drop"] == pytest.approx((taught["lost"] - taught["won"]) / 30, abs=1e-5)
     assert told["line_met"] == (taught["drop"] <= outliers.ALLOWED_LOSS)
     json.dumps(told)
@@ -254,14 +256,14 @@ def test_calibrated_apart_and_compared_from_end_to_end(
         names = np.array(["clothing", "signs", "scenes"] * 10)
         return real_pictures.RealPictures(samples(30, seed).pixels, names)
 
-    ways = {name: mlperf_tiny.WAYS[name] for name in mlperf_tiny._APART}
+    ways = {name: mlperf_tiny.WAYS[name] for name in mlperf_tiny._SOME}
     monkeypatch.setattr(mlperf_tiny, "WAYS", ways)
     theirs = ways["min-max"](bench.network, bench.inputs)
     files = mlperf_tiny.Files(
         bench.network, convert_float(bench.network), theirs, bench.preprocessing
     )
     shared = real_pictures.Shared(some(1), some(2), some(3))
-    told = mlperf_tiny.compared("tiny", files, shared, detailed=True)
+    told = mlperf_tiny.compared("tiny", files, shared)
     published = told["rows"][0]
     assert published["way"] == "published"
     assert published["beside_published"]["only_ours"] == 0
@@ -269,7 +271,10 @@ def test_calibrated_apart_and_compared_from_end_to_end(
     assert told["calibrated_apart"]["calibrated_on"] == {"scenes": 10, "signs": 10}
     assert {row["of"] for row in told["calibrated_apart"]["rows"]} == {10}
     assert told["line_met_by_default"] == (told["rows"][1]["agree"] >= published["agree"])
-    json.dumps(told)
+    again = mlperf_tiny.compared("tiny", files, shared, best=told["best_by_selection"])
+    assert again["of"] == 30
+    assert again["agree_and_distance"]["published"].split()[0] == str(published["agree"])
+    json.dumps([told, again])
 
 
 def sitting(*rounds: tuple[float, float]) -> Any:
@@ -295,7 +300,7 @@ def test_sittings_that_differ_are_not_steady(ratios: tuple[float, ...], expected
 
 def test_halves_are_measured_from_end_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(halves, "_MOST_SITTINGS", 1)
-    told = halves.study("mobilenet-v2", rounds=1, seconds=0.0, side=32)
+    told = halves.study("resnet-8", rounds=1, seconds=0.0, side=32)
     whole, half = told["files"]["whole"], told["files"]["uniform"]
     assert half["macs"] < whole["macs"]
     assert half["bytes"] < whole["bytes"]

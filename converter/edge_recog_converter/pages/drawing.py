@@ -20,7 +20,6 @@ WIDTH = 340.0
 """Pixels: what a phone shows at full size, and a desktop three times beside each other."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 12.0, 44.0, 38.0
 _RADIUS = 3.2
-_LINE = 11.0
 _CHARACTER = 6.3
 """Width of a letter at the size of font that the style sheet sets, on average."""
 
@@ -33,7 +32,6 @@ class Sheet:
         self._x, self._y, self._height = x, y, height
         self._parts: list[Markup] = []
         self._legend = 0.0
-        self._beside: list[Point] = []
 
     def axes(
         self,
@@ -87,18 +85,6 @@ class Sheet:
         kind = f"{'ring' if hollow else 'dot'} {colour}"
         title = tag("title", said)
         self._put("circle", title, cx=f"{x:.1f}", cy=f"{y:.1f}", r=radius, class_=kind)
-
-    def beside(self, point: Point, said: str, *, away: float) -> None:
-        """Write a short text right of a point, or left of one at the right edge."""
-        x, y = self._at(*point)
-        width = _CHARACTER * len(said)
-        fits = WIDTH - _RIGHT - x > away + width
-        x += away if fits else -away
-        # Under those that stand there already.
-        while any(abs(x - at) < width and abs(y - height) < _LINE for at, height in self._beside):
-            y += _LINE
-        self._beside.append((x, y))
-        self._text(x, y + 4, said, "start" if fits else "end", "strong")
 
     def upright(self, x: float, said: str) -> None:
         """Draw an upright line, with what it means at its upper end."""

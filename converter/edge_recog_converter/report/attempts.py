@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_recog.markup import NOTHING, Markup, joined, name, section, tag
-from edge_recog_converter.pages.tables import table
+from edge_recog.markup import NOTHING, Markup, escape, joined, name, section, tag
+from edge_recog_converter.pages.markup import facts
+from edge_recog_converter.pages.tables import long_table, table
 from edge_recog_converter.pages.texts import MINUS, duration, megabytes, percent, significant
+from edge_recog_converter.report.headline import score_name
 
 if TYPE_CHECKING:
     from edge_recog_converter.report.document import Attempt, Report
+
+_LEAST_P = 1e-4
+"""Smaller ones are only said to be smaller."""
 
 
 def attempts(report: Report) -> Markup:
@@ -17,74 +22,122 @@ def attempts(report: Report) -> Markup:
     tried = report.attempts
     if not tried:
         return NOTHING
-    last = tried[-1]
+    last, score = tried[-1], score_name(report).lower()
     return section(
         "attempts",
         "How INT8 was accepted",
-        tag("p", _said(last, len(tried))),
-        _tried(tried),
-        tag("p", _explained(last), class_="faint"),
+        tag("p", _which(tried), " ", _how_good(last, score)),
+        tag("div", _tried(tried, score), class_="tries"),
+        _explained(score),
+        tag("p", _power(last)),
         _lost(last),
     )
 
 
-def _said(last: Attempt, count: int) -> Markup:
-    which = "the first" if count == 1 else f"number {count}"
-    return joined([
-        f"Of what was tried, {which} was good enough: ", tag("strong", name(last.rung)), " (",
-        name(last.detail), f"). On {last.count:,} validation pictures it "
-        f"{'loses' if last.drop >= 0 else 'gains'} {_points(abs(last.drop))} points against float "
-        f"and says the same of {percent(last.agreement)} % of them.",
-    ])  # fmt: skip
+def _which(tried: tuple[Attempt, ...]) -> Markup:
+    last, refused = tried[-1], len(tried) - 1
+    if not last.accepted:
+        lead = "None of the ways tried was good enough; the last one ships: "
+    elif not refused:
+        lead = "The first way tried was good enough: "
+    elif refused == 1:
+        lead = "The first way tried was refused; the second was good enough: "
+    else:
+        lead = f"The first {refused} ways tried were refused; the next was good enough: "
+    return joined([lead, tag("strong", name(last.rung)), " (", tag("bdi", last.detail), ")."])
 
 
-def _tried(tried: tuple[Attempt, ...]) -> Markup:
+def _how_good(last: Attempt, score: str) -> str:
+    drop = _points(abs(last.drop))
+    side = "lower" if last.drop > 0 else "higher"
+    change = "the same as float's" if drop == "0.00" else f"{drop} points {side} than float's"
+    return (
+        f"On {last.count:,} validation pictures its {score} is {change}, and it says what float "
+        f"says on {percent(last.agreement)} % of them."
+    )
+
+
+def _tried(tried: tuple[Attempt, ...], score: str) -> Markup:
     return table(
-        ["way", "how", "lost, points", "agreement, %", "p", "calibration error, %",
-         "time of a run", "file", "took", "verdict"],
+        ["way", _heading(f"{score} lost, points", "interval"), "agreement, %", "McNemar's p",
+         "calibration error, %", _heading("time of a run", "file"), "took", "verdict"],
         [_row(attempt) for attempt in tried],
         caption="Ways to quantise, in the order they were tried, on validation",
-        kinds=["t", "t", "n", "n", "n", "n", "n", "n", "n", "t"],
+        kinds=["t", "n", "n", "n", "n", "n", "n", "t"],
     )  # fmt: skip
+
+
+def _heading(title: str, below: str) -> Markup:
+    return joined([title, tag("small", below)])
 
 
 def _row(attempt: Attempt) -> list[object]:
     errors = (attempt.float_calibration_error, attempt.calibration_error)
-    low, high = _points(attempt.drop_low), _points(attempt.drop_high)
+    interval = f"{_points(attempt.drop_low)} to {_points(attempt.drop_high)}"
+    said: list[object] = [
+        tag("small", tag("bdi", attempt.detail)),
+        tag("small", "by ", tag("bdi", attempt.converter)),
+    ]
     return [
-        name(attempt.rung),
-        joined([name(attempt.detail), tag("small", "by ", name(attempt.converter))]),
-        joined([_points(attempt.drop), tag("small", f"{low} to {high}")]),
+        joined([name(attempt.rung), *said]),
+        joined([_points(attempt.drop), tag("small", interval.replace(" ", "\N{NO-BREAK SPACE}"))]),
         percent(attempt.agreement),
-        f"{attempt.p_value:.2g}",
+        _p_value(attempt.p_value),
         " → ".join(map(percent, errors)),
-        f"{significant(attempt.invoke_ms)} ms",
-        megabytes(attempt.size_bytes),
+        joined(
+            [
+                f"{significant(attempt.invoke_ms)} ms",
+                tag("small", megabytes(attempt.size_bytes)),
+            ]
+        ),
         duration(attempt.seconds),
-        "accepted" if attempt.accepted else name(attempt.reason),
+        tag("strong", "accepted")
+        if attempt.accepted
+        else joined([escape("refused: "), tag("bdi", attempt.reason)]),
     ]
 
 
-def _explained(last: Attempt) -> str:
+def _explained(score: str) -> Markup:
+    return facts([
+        ("Lost", f"{score.capitalize()} of float less that of INT8, and below it the interval in "
+         "which the loss lies at the confidence that the recipe asks for."),
+        ("Agreement", "Share of the pictures of which INT8 says what float says."),
+        ("McNemar's p", "Chance of so many more lost than won pictures if nothing were lost "
+         "(McNemar's exact test, one-sided). Lost: only float gets it right. Won: only INT8 does."),
+        ("Calibration error", "How far scores are, on average, from how often they are right: "
+         "float → INT8."),
+        ("Time of a run", "Median on this machine, with one thread; below it the file's size."),
+        ("Took", "To make the file and to judge it."),
+    ])  # fmt: skip
+
+
+def _power(last: Attempt) -> str:
+    if last.smallest_loss_shown >= 1:
+        return f"So few pictures ({last.count:,}) cannot show a loss, however large it is."
     return (
-        "Lost: the score of float less that of INT8, with its interval. p: the chance of so many "
-        "more pictures lost than won if nothing were lost (McNemar's exact test, one-sided). "
-        "Calibration error: how far scores are from how often they are right, float → INT8. So "
-        f"many pictures could have shown no loss below {_points(last.smallest_loss_shown)} points."
+        f"The smallest loss that {last.count:,} pictures can show at that confidence is "
+        f"{100 * last.smallest_loss_shown:.2g} points; a smaller one may go unnoticed."
     )
 
 
 def _lost(last: Attempt) -> Markup:
     if not last.lost:
-        return tag("p", "INT8 is right and wrong on the same pictures as float.")
-    return table(
-        ["class", "only float right", "only INT8 right"],
-        [[name(one.label), one.lost, one.won] for one in last.lost],
-        caption="Classes in which quantisation changed an answer, on validation",
+        return tag("p", "In no class did an answer change from right to wrong, or back.")
+    shown = long_table(
+        ["class", "lost: only float right", "won: only INT8 right"],
+        [[name(one.label), f"{one.lost:,}", f"{one.won:,}"] for one in last.lost],
+        caption="Classes that lost or won pictures in the file that ships, on validation",
+        what="classes",
     )
+    return tag("div", shown, class_="fitting")
 
 
 def _points(share: float) -> str:
     """Return a share in points, without a sign before nothing."""
-    text = f"{100 * share:.1f}".replace("-", MINUS)
-    return "0.0" if text == f"{MINUS}0.0" else text
+    text = f"{100 * share:.2f}".replace("-", MINUS)
+    return text.removeprefix(MINUS) if text == f"{MINUS}0.00" else text
+
+
+def _p_value(chance: float) -> str:
+    """Return a probability with two digits, never with an exponent."""
+    return f"{chance:.2g}" if chance >= _LEAST_P else f"< {_LEAST_P:.4f}"

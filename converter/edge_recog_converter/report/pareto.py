@@ -3,53 +3,99 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
 
-from edge_recog.markup import NOTHING, Markup, name, section, tag
-from edge_recog_converter.pages.drawing import Sheet, decimals, ticks
+from edge_recog.markup import NOTHING, Markup, joined, name, section, tag
+from edge_recog_converter.pages.drawing import WIDTH, Sheet, decimals, ticks
 from edge_recog_converter.pages.markup import drawing
 from edge_recog_converter.pages.tables import table
 from edge_recog_converter.pages.texts import megabytes, percent, significant
 from edge_recog_converter.report.headline import score_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from edge_recog_converter.report.document import Point, Report
 
 _HEIGHT = 330.0
 _LOG_FROM = 4.0
 """Ratio of the slowest to the fastest from which latency is drawn on a logarithmic axis."""
+_MOST_TICKS = 7
+"""Of a logarithmic axis; where there would be more, only powers of 10 have one."""
 _LARGEST = 11.0
 """Radius of the largest file's bubble, in pixels; areas are as the files' sizes."""
 _SMALLEST = 3.0
 _FULL = 100.5
 """Per cent; a bubble at 100 % still has room."""
+_CHARACTER, _LINE = 7.0, 11.0
+"""Width of a digit and height of a number beside a bubble, in pixels."""
+_FREE = (40.0, 16.0, WIDTH - 2.0, _HEIGHT - 38.0)
+"""Where numbers may stand: left, top, right and bottom, in pixels."""
+_GAP = 3.0
+"""Pixels between a bubble and its number."""
+_APART = 3.0
+"""Pixels between two numbers, so that they are not read as one."""
+_RINGS = 5
+"""Distances from a bubble at which a place for its number is looked for."""
+_TURNS = (0, -45, 45, -90, 90, -135, 135, 180, -22, 22, -68, 68, -112, 112, -158, 158)
+"""Directions in which it is looked for, in degrees below the right; the best one first."""
+
+
+class Bubble(NamedTuple):
+    """A circle of the picture, in pixels."""
+
+    x: float
+    y: float
+    radius: float
+
+
+class Box(NamedTuple):
+    """What a number takes up, in pixels."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+class Place(NamedTuple):
+    """Where the number of a bubble stands."""
+
+    box: Box
+    led: bool
+    """Whether it is so far from its bubble that a line has to lead there."""
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        """Across and down."""
+        left, top, right, bottom = self.box
+        return (left + right) / 2, (top + bottom) / 2
 
 
 def smaller(report: Report) -> Markup:
-    """Return the networks in one picture and one table; nothing if none was made smaller."""
+    """Return the networks in one picture and one table; nothing if there are none."""
     points = report.points
     if not points:
         return NOTHING
     score = score_name(report)
     best = front(points)
-    about = (
-        f"Each network as an INT8 file: {score.lower()} on validation against the time of a run "
-        "here with one thread, timed alternately with the first. A filled dot is one that no other "
-        "beats in both; its area is the size of the file."
-    )
+    picture = drawing(_plot(points, best, score), _caption(score))
     return section(
         "points",
         "Smaller and faster",
         tag("p", _said(points, score)),
-        tag("div", drawing(_plot(points, best, score), about), class_="drawings"),
+        tag("div", picture, class_="scatter"),
         _table(points, best, score),
     )
 
 
 def front(points: Sequence[Point]) -> set[int]:
-    """Return the numbers of the points that no other one beats in score or time without losing."""
+    """Return the indices of the points that are Pareto-optimal in score and time.
+
+    Those are the ones for which no other point is at least as good in both and better in one; of
+    points that are alike in both, all or none.
+    """
     return {
         at for at, point in enumerate(points) if not any(_beats(other, point) for other in points)
     }
@@ -64,17 +110,35 @@ def _said(points: Sequence[Point], score: str) -> str:
     first, last = points[0], points[-1]
     if len(points) == 1:
         return (
-            f"There is one network: it runs in {significant(first.invoke_ms)} ms, with "
+            f"There is one network: its INT8 file runs in {significant(first.invoke_ms)} ms, with "
             f"{percent(first.score)} % {score.lower()} on validation."
         )
-    lost = percent(abs(first.score - last.score))
-    more = "less" if first.score > last.score else "more"
-    change = "as much" if lost == "0.0" else f"{lost} points {more}"
     return (
-        f"The last network runs {significant(last.speed_up)} times as fast as the first, in "
-        f"{significant(last.invoke_ms)} ms, with {change} {score.lower()} on validation and "
-        f"{percent(last.size_bytes / first.size_bytes, 0)} % of the file."
+        f"From the first network to the last, the time of a run went from "
+        f"{significant(first.invoke_ms)} ms to {significant(last.invoke_ms)} ms "
+        f"({significant(last.speed_up)} times as fast), the file from "
+        f"{megabytes(first.size_bytes)} to {megabytes(last.size_bytes)}, and {score.lower()} on "
+        f"validation from {percent(first.score)} % to {percent(last.score)} %."
     )
+
+
+def _caption(score: str) -> Markup:
+    parts: list[list[object]] = [
+        [f"{score} of each network on validation, against the median time that its INT8 file takes "
+         "for a run on this machine with one thread. Up and to the left is better."],
+        [_symbol(filled=True), " Pareto-optimal: no other network is better without being slower, "
+         "or faster without being worse."],
+        [_symbol(filled=False), " Another network is at least as good and as fast, and better in "
+         "one of the two."],
+        ["The area of a dot is the size of the file. The numbers, and the line, follow the order "
+         "in which the networks were made; the table has their names."],
+    ]  # fmt: skip
+    return joined(tag("p", *part) for part in parts)
+
+
+def _symbol(*, filled: bool) -> Markup:
+    shape = "\N{BLACK CIRCLE}" if filled else "\N{WHITE CIRCLE}"
+    return tag("span", shape, class_="symbol", aria_hidden="true")
 
 
 def _plot(points: Sequence[Point], best: set[int], score: str) -> Markup:
@@ -84,31 +148,132 @@ def _plot(points: Sequence[Point], best: set[int], score: str) -> Markup:
     up = [100 * point.score for point in points]
     x, (low, high) = _around(across), _around(up)
     y = (low, min(high, _FULL))
-    sheet = Sheet(x, y, height=_HEIGHT)
-    y_ticks = ticks(*y)
-    places = decimals(y_ticks)
     x_ticks = _log_ticks(x) if logarithmic else ticks(*x)
+    y_ticks = [mark for mark in ticks(*y) if 0 <= mark <= 100]
+    x_places, y_places = decimals(x_ticks), decimals(y_ticks)
+    sheet = _Scatter(x, y, height=_HEIGHT)
     sheet.axes(
         below="ms a run" + (", logarithmic" if logarithmic else ""),
         above=f"{score} on validation, %",
         x_ticks=x_ticks,
         y_ticks=y_ticks,
-        text=lambda value: f"{value:.{places}f}",
-        x_text=lambda value: f"{10**value if logarithmic else value:.3g}",
+        text=lambda value: f"{value:.{y_places}f}",
+        x_text=lambda value: f"{10**value:,.6g}" if logarithmic else f"{value:,.{x_places}f}",
     )
-    places_of = list(zip(across, up, strict=True))
-    sheet.line(places_of, "faint", dashed=True)
+    at_point = list(zip(across, up, strict=True))
+    sheet.line(at_point, "faint", dashed=True)
     largest = max(point.size_bytes for point in points)
-    for at, (point, place) in enumerate(zip(points, places_of, strict=True)):
-        radius = max(_SMALLEST, _LARGEST * math.sqrt(point.size_bytes / largest))
+    radii = [
+        max(_SMALLEST, _LARGEST * math.sqrt(point.size_bytes / largest)) if largest else _SMALLEST
+        for point in points
+    ]
+    # Larger ones first, so that none hides a smaller one.
+    for at in sorted(range(len(points)), key=lambda one: -radii[one]):
+        point = points[at]
         told = f"{at + 1}: {percent(point.score)} %, {significant(point.invoke_ms)} ms"
-        sheet.bubble(place, "c0", told, radius=radius, hollow=at not in best)
-        sheet.beside(place, str(at + 1), away=radius + 4)
+        sheet.bubble(at_point[at], "c0", told, radius=radii[at], hollow=at not in best)
+    sheet.numbers(at_point, radii)
     told = "; ".join(
         f"{at}: {percent(point.score)} % in {significant(point.invoke_ms)} ms"
         for at, point in enumerate(points, 1)
     )
     return sheet.svg(f"{score} against time", f"In the order they were made: {told}")
+
+
+class _Scatter(Sheet):
+    """A sheet whose bubbles are numbered."""
+
+    def numbers(self, points: Sequence[tuple[float, float]], radii: Sequence[float]) -> None:
+        """Write 1, 2, ... beside bubbles, where nothing stands if there is such a place."""
+        bubbles = [
+            Bubble(*self._at(*point), radius) for point, radius in zip(points, radii, strict=True)
+        ]
+        for number, (bubble, place) in enumerate(zip(bubbles, places(bubbles), strict=True), 1):
+            x, y = place.middle
+            if place.led:
+                away = bubble.radius / math.dist((x, y), bubble[:2])
+                x1, y1 = bubble.x + away * (x - bubble.x), bubble.y + away * (y - bubble.y)
+                self._put("line", x1=x1, y1=y1, x2=x, y2=y, class_="line lead")
+            self._text(x, y + 4, str(number), "middle", "strong")
+
+
+def places(bubbles: Sequence[Bubble]) -> list[Place]:
+    """Return where the numbers 1, 2, ... of bubbles stand.
+
+    Of the places around a bubble each number takes, one after the other, the one that covers the
+    least of what is there: first of the numbers that are placed already, then of the bubbles and of
+    the line that joins them. None is outside of the drawing.
+    """
+    taken: list[Place] = []
+    for number, bubble in enumerate(bubbles, 1):
+        tried = _around_bubble(bubble, len(str(number)))
+        best = next(tried)
+        least = _cost(best, bubble, bubbles, taken)
+        for place in tried:
+            if least == 0:
+                break
+            cost = _cost(place, bubble, bubbles, taken)
+            if cost < least:
+                best, least = place, cost
+        taken.append(best)
+    return taken
+
+
+def _cost(place: Place, of: Bubble, bubbles: Sequence[Bubble], taken: Sequence[Place]) -> float:
+    """Return how bad it is to write a number there, 0 or more."""
+    line = pairwise(bubble[:2] for bubble in bubbles)
+    on_numbers = sum(_common(place.box, other.box) for other in taken)
+    on_bubbles = sum(_covered(place.box, bubble) for bubble in bubbles)
+    on_line = sum(_crosses(place.box, *piece) for piece in line)
+    led_over = place.led and sum(_crosses(one.box, of[:2], place.middle) for one in taken)
+    return 1000 * on_numbers + 50 * led_over + 10 * on_bubbles + 4 * on_line
+
+
+def _around_bubble(bubble: Bubble, characters: int) -> Iterator[Place]:
+    """Yield places for a number of so many digits, the nearest ones first."""
+    wide, high = _CHARACTER * characters / 2, _LINE / 2
+    for ring in range(_RINGS):
+        for turn in _TURNS:
+            across, down = math.cos(math.radians(turn)), math.sin(math.radians(turn))
+            # From its middle to its edge in that direction, so that the gap is the same in all.
+            edge = min(wide / max(abs(across), 1e-9), high / max(abs(down), 1e-9))
+            away = bubble.radius + _GAP + edge + 1.3 * _LINE * ring
+            x = min(max(bubble.x + away * across, _FREE[0] + wide), _FREE[2] - wide)
+            y = min(max(bubble.y + away * down, _FREE[1] + high), _FREE[3] - high)
+            yield Place(Box(x - wide, y - high, x + wide, y + high), led=ring > 0)
+
+
+def _common(one: Box, other: Box) -> float:
+    """Return the area that two numbers share, in square pixels, or where they stand too close."""
+    wide = min(one.right, other.right) - max(one.left, other.left) + _APART
+    high = min(one.bottom, other.bottom) - max(one.top, other.top)
+    return wide * high if wide > 0 and high > 0 else 0.0
+
+
+def _covered(box: Box, bubble: Bubble) -> float:
+    """Return how many pixels a box reaches into a bubble; 0 if they are apart."""
+    x = min(max(bubble.x, box.left), box.right)
+    y = min(max(bubble.y, box.top), box.bottom)
+    return max(0.0, bubble.radius - math.dist((x, y), bubble[:2]))
+
+
+def _crosses(box: Box, start: tuple[float, float], end: tuple[float, float]) -> bool:
+    """Return whether a straight line goes through a box.
+
+    Y.-D. Liang and B. A. Barsky, ACM Transactions on Graphics 3 (1984), p. 1-22.
+    """
+    enter, leave = 0.0, 1.0
+    for origin, way, low, high in (
+        (start[0], end[0] - start[0], box.left, box.right),
+        (start[1], end[1] - start[1], box.top, box.bottom),
+    ):
+        if way == 0:
+            if not low <= origin <= high:
+                return False
+            continue
+        first, second = sorted(((low - origin) / way, (high - origin) / way))
+        enter, leave = max(enter, first), min(leave, second)
+    return enter <= leave
 
 
 def _around(values: Sequence[float]) -> tuple[float, float]:
@@ -119,29 +284,40 @@ def _around(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _log_ticks(x: tuple[float, float]) -> list[float]:
-    """Return logarithms of 1, 2 and 5 times powers of 10."""
+    """Return logarithms of 1, 2 and 5 times powers of 10, or of those alone if they are many."""
     powers = range(math.floor(x[0]), math.ceil(x[1]) + 1)
-    marks = [math.log10(digit) + power for power in powers for digit in (1, 2, 5)]
-    return [mark for mark in marks if x[0] <= mark <= x[1]]
+    for digits in ((1, 2, 5), (1,)):
+        marks = [math.log10(digit) + power for power in powers for digit in digits]
+        shown = [mark for mark in marks if x[0] <= mark <= x[1]]
+        if len(shown) <= _MOST_TICKS:
+            break
+    return shown
 
 
 def _table(points: Sequence[Point], best: set[int], score: str) -> Markup:
     rows = [
         [
-            tag("span", f"{at + 1} ", name(point.name)),
+            joined([f"{at + 1}\N{NO-BREAK SPACE}", name(point.name)]),
             percent(point.score),
             f"{significant(point.invoke_ms)} ms",
             significant(point.speed_up),
             megabytes(point.size_bytes),
-            f"{point.macs / 1e6:,.1f} M",
+            f"{significant(point.macs / 1e6)} M",
             f"{point.parameters:,}",
-            "yes" if at in best else "no",
+            joined([_symbol(filled=at in best), " yes" if at in best else " no"]),
         ]
         for at, point in enumerate(points)
     ]
     return table(
-        ["network", f"{score.lower()}, %", "time", "times as fast", "file",
-         "multiply-accumulates", "parameters", "beaten by none"],
+        ["network", _words(f"{score.lower()}, %"), "time of a run", "times as fast", "file",
+         "multiply-accumulates", "parameters", "Pareto-optimal"],
         rows,
-        caption="Networks on the way, as INT8 files, on validation",
+        caption="Networks in the order they were made; times as fast as the first, timed "
+        "alternately with it; multiply-accumulates for one picture, in millions",
+        kinds=["t", "n", "n", "n", "n", "n", "n", "t"],
     )  # fmt: skip
+
+
+def _words(text: str) -> Markup:
+    """Return text that is broken between words only, not at a hyphen."""
+    return joined((tag("span", word, class_="keyed") for word in text.split()), " ")

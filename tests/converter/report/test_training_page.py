@@ -474,6 +474,113 @@ def test_headline_says_whether_quantisation_lost_too_much(lost: float, said: str
     assert said in look(msgspec.structs.replace(document, models=(float_, int8))).text
 
 
+def test_every_network_on_the_way_has_a_row() -> None:
+    document = report()
+    seen = look(document)
+
+    for number, point in enumerate(document.points, 1):
+        assert seen.row(f"{number}\N{NO-BREAK SPACE}{point.name}")[1:] == [
+            percent(point.score),
+            f"{significant(point.invoke_ms)} ms",
+            significant(point.speed_up),
+            f"{point.size_bytes / 1e6:.2f} MB",
+            f"{significant(point.macs / 1e6)} M",
+            f"{point.parameters:,}",
+            "\N{BLACK CIRCLE} yes",
+        ]
+
+
+def test_a_network_that_another_one_beats_is_marked_in_shape_and_words() -> None:
+    document = report(stages=())
+    good = document.points[0]
+    bad = msgspec.structs.replace(good, name="bad", score=good.score - 0.1)
+    seen = look(msgspec.structs.replace(document, points=(good, bad)))
+    dots = [one["class"] for tag, one in seen.attributes if tag == "circle"]
+
+    assert dots[:2] == ["dot c0", "ring c0"]
+    assert seen.row("2\N{NO-BREAK SPACE}bad")[-1] == "\N{WHITE CIRCLE} no"
+
+
+def test_every_attempt_to_quantise_has_a_row() -> None:
+    document = report()
+    seen = look(document)
+    refused, accepted = (
+        next(row for row in seen.rows if row and row[0].startswith(one.rung) and len(row) == 8)
+        for one in document.attempts
+    )
+
+    assert refused == [
+        "post-trainingranges by min maxby TFLiteConverter of TensorFlow 2.21.0",
+        "0.90\N{MINUS SIGN}0.90\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}1.50",
+        "97.9",
+        "0.31",
+        "2.8 → 3.1",
+        "0.711 ms0.66 MB",
+        "31.2 s",
+        "refused: top-1 drops by 0.9 points, 0.5 are allowed",
+    ]
+    assert accepted[-1] == "accepted"
+    assert ["2", "2", "1"] in seen.rows
+
+
+@pytest.mark.parametrize(
+    ("tried", "said"),
+    [
+        ([True], "The first way tried was good enough: calibration (ranges by mean squared error)"),
+        ([False, True], "The first way tried was refused; the second was good enough: calibration"),
+        ([False] * 3 + [True], "The first 3 ways tried were refused; the next was good enough: "),
+        ([False, False], "None of the ways tried was good enough; the last one ships: post-train"),
+    ],
+    ids=["first", "second", "fourth", "none"],
+)
+def test_the_way_that_was_accepted_is_said(tried: list[bool], said: str) -> None:
+    attempts = tuple(attempt(("a",), accepted=one) for one in tried)
+
+    assert said in look(msgspec.structs.replace(report(), attempts=attempts)).text
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"drop": 0.003}, "its top-1 is 0.30 points lower than float's, and"),
+        ({"drop": -0.003}, "its top-1 is 0.30 points higher than float's, and"),
+        ({"drop": -0.00001}, "its top-1 is the same as float's, and"),
+        ({"agreement": 0.979}, "it says what float says on 97.9 % of them"),
+        ({"smallest_loss_shown": 0.01466}, "341 pictures can show at that confidence is 1.5 point"),
+        ({"smallest_loss_shown": 1.0}, "So few pictures (341) cannot show a loss"),
+        ({"p_value": 1.2e-7}, "< 0.0001"),
+        ({"p_value": 0.0001}, "0.0001"),
+        ({"drop_low": -0.00001}, "\n0.00\N{NO-BREAK SPACE}to"),
+        ({"lost": ()}, "In no class did an answer change"),
+    ],
+    ids=lambda one: "-".join(map(str, one)) if isinstance(one, dict) else "",
+)
+def test_what_the_file_that_ships_lost_is_said(changed: dict[str, Any], said: str) -> None:
+    last = msgspec.structs.replace(attempt(("a",), accepted=True), **changed)
+
+    assert said in look(msgspec.structs.replace(report(), attempts=(last,))).text
+
+
+def test_classes_that_changed_are_all_named_however_many() -> None:
+    labels = named(120)
+    last = attempt(labels, accepted=True)
+    lost = tuple(Lost(label=f"changed {label}", lost=1, won=2_000) for label in labels)
+    last = msgspec.structs.replace(last, lost=lost)
+    rows = look(msgspec.structs.replace(report(), attempts=(last,))).rows
+
+    assert [row for row in rows if row[0].startswith("changed")] == [
+        [f"changed {label}", "1", "2,000"] for label in labels
+    ]
+
+
+def test_what_was_not_done_has_no_section_and_no_link() -> None:
+    seen = look(msgspec.structs.replace(report(), points=(), attempts=()))
+
+    assert "Smaller and faster" not in seen.text
+    assert "How INT8 was accepted" not in seen.text
+    assert not {"#points", "#attempts"} & {one.get("href") for _, one in seen.attributes}
+
+
 def test_training_tells_the_best_epoch_and_what_was_waited_for() -> None:
     text = look(report()).text
 
@@ -548,7 +655,8 @@ def test_every_text_of_the_document_is_escaped() -> None:
     for said in (
         *("sign-digits-fine", "sign_digits", "5f" * 32, "2026-11-25T17:44:38Z", "128 x 128 RGB"),
         *("ends too early", "IMG_9999", "Cortex-A76", "processor", "2.21.0", "tensorflow"),
-        *("test/flip", "efficientnet-lite0"),
+        *("test/flip", "efficientnet-lite0", "teacher clothing-fine", "by mean squared error"),
+        *("of TensorFlow", "0.5 are allowed"),
     ):
         assert said in text
         text = text.replace(said, json.dumps(evil)[1:-1])
