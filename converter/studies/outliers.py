@@ -10,8 +10,9 @@ https://arxiv.org/abs/1906.04721. One scale for all channels of an activation th
 to the other channels.
 
 The factor, the percentile and how training goes are chosen by validation, which is not learned
-from. Test pictures are looked at by the INT8 files themselves, once a run, after all that. (The
-float network looks better on validation than it is: its epoch was chosen by it.)
+from. Test pictures are looked at by the INT8 files themselves, once a seed, after all that. (The
+float network looks better on validation than it is: its epoch was chosen by it.) Further seeds make
+other channels outliers of the same network.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ if TYPE_CHECKING:
     from edge_recog.preprocessing import Preprocessing
 
 _SCHEMA_VERSION: Final = 1
-_SEED: Final = 7
+_SEEDS: Final = (7, 8, 9)
 CHANNELS: Final = 0.125
 """Share of the channels between two layers that become outliers, rounded up."""
 FACTORS: Final = (4.0, 8.0, 16.0, 32.0, 40.0, 48.0, 64.0)
@@ -110,7 +111,7 @@ class Attempt:
 
 
 ATTEMPTS: Final = (Attempt(None, epochs=4), Attempt(99.9, epochs=10))
-"""Moving averages keep up with outliers, so that more epochs of the first gain nothing."""
+"""The first does not gain by more epochs on validation: moving averages keep up with outliers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,6 +138,7 @@ def main() -> None:
     parser.add_argument("--recipe", type=Path, default=Path("recipes/fashion-mnist.toml"))
     parser.add_argument("--network", type=Path, help="model.keras of a build; built if left out")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="of the build")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(_SEEDS))
     parser.add_argument("--conditions", default="", help="what to know of this run")
     add_out(parser)
     arguments = parser.parse_args()
@@ -144,12 +146,14 @@ def main() -> None:
         network = arguments.network or built(arguments.recipe, arguments.data, arguments.runs)
         with tempfile.TemporaryDirectory(prefix="edge-recog-outliers-") as cache:
             bench = bench_of(network, arguments.recipe, arguments.data, Path(cache))
+            first, *others = arguments.seeds
             document = {
                 "schema_version": _SCHEMA_VERSION,
                 "benchmark": "outliers",
                 "recipe": arguments.recipe.name,
-                "seed": _SEED,
-                **study(bench),
+                "seed": first,
+                **study(bench, seed=first),
+                "other_seeds": {str(seed): brief(study(bench, seed=seed)) for seed in others},
                 "conditions": arguments.conditions,
                 "machine": machine_facts(),
             }
@@ -218,18 +222,19 @@ def calibration_of(
     return list(calibration_inputs(decoded.pixels, preprocessing))
 
 
-def study(bench: Bench) -> dict[str, Any]:
-    """Return what is told.
+def study(bench: Bench, *, seed: int) -> dict[str, Any]:
+    """Return what is told of one set of outliers.
 
     Args:
         bench: Network and pictures.
+        seed: Of which channels become outliers, and of training.
 
     Raises:
         EdgeRecogError: The network has no place for outliers, or cannot be quantised.
     """
     plain = bench.network
-    swept, factor = sweep(bench)
-    outliers, given = with_outliers(plain, factor=factor, share=CHANNELS, seed=_SEED)
+    swept, factor = sweep(bench, seed=seed)
+    outliers, given = with_outliers(plain, factor=factor, share=CHANNELS, seed=seed)
     spoilt = replace(bench, network=outliers)
     _say(f"factor {factor:g} is taken: {given}")
     validation = bench.samples["validation"]
@@ -243,7 +248,7 @@ def study(bench: Bench) -> dict[str, Any]:
         for percentile, content in percentiles.items()
     }
     percentile = max(by_percentile, key=lambda one: by_percentile[one])
-    taught = {str(attempt): trained(spoilt, attempt) for attempt in ATTEMPTS}
+    taught = {str(attempt): trained(spoilt, attempt, seed=seed) for attempt in ATTEMPTS}
     tried = [row for _, row in taught.values()]
     chosen = max(tried, key=lambda row: float(row["top1"]))["kind"]
     files = {
@@ -292,7 +297,17 @@ def study(bench: Bench) -> dict[str, Any]:
     }
 
 
-def sweep(bench: Bench) -> tuple[list[dict[str, float]], float]:
+def brief(told: dict[str, Any]) -> dict[str, Any]:
+    """Return the few figures of a study that are kept of seeds but the first."""
+    return {
+        "factor": told["outliers"]["factor"],
+        "right": {row["kind"]: row["right"] for row in told["test"]},
+        "drop": {row["kind"]: row["drop"] for row in told["test"]},
+        **{name: told[name] for name in ("min_max_loses_enough", "training_chosen", "line_met")},
+    }
+
+
+def sweep(bench: Bench, *, seed: int) -> tuple[list[dict[str, float]], float]:
     """Return what min-max loses on validation by factor, and the first that loses enough.
 
     If none does, the last one is returned.
@@ -301,7 +316,7 @@ def sweep(bench: Bench) -> tuple[list[dict[str, float]], float]:
     before = top1(convert_float(bench.network), validation, bench.preprocessing)
     rows: list[dict[str, float]] = []
     for factor in FACTORS:
-        outliers, _ = with_outliers(bench.network, factor=factor, share=CHANNELS, seed=_SEED)
+        outliers, _ = with_outliers(bench.network, factor=factor, share=CHANNELS, seed=seed)
         spoilt = replace(bench, network=outliers)
         loss = before - top1(_post(spoilt), validation, bench.preprocessing)
         rows.append({"factor": factor, "min_max_loses": round(loss, 5)})
@@ -370,12 +385,13 @@ def scale(pair: Pair, factors: NDArray[np.float64]) -> None:
     pair.first.bias.assign(np.asarray(pair.first.bias, np.float64) * factors)
 
 
-def trained(bench: Bench, attempt: Attempt) -> tuple[bytes, dict[str, Any]]:
+def trained(bench: Bench, attempt: Attempt, *, seed: int) -> tuple[bytes, dict[str, Any]]:
     """Return the INT8 file of an attempt, and how it went on validation.
 
     Args:
         bench: Its network is the teacher, and what training begins with.
         attempt: How.
+        seed: Of order and augmentation.
     """
     start = time.monotonic()
     if attempt.percentile is None:
@@ -384,7 +400,7 @@ def trained(bench: Bench, attempt: Attempt) -> tuple[bytes, dict[str, Any]]:
         student = post_training_model(
             bench.network, bench.inputs, method=Method.PERCENTILE, percentile=attempt.percentile
         )
-    history = _learn(student, bench, attempt)
+    history = _learn(student, bench, attempt, seed=seed)
     content = convert_fake_quantized(student)
     score = top1(content, bench.samples["validation"], bench.preprocessing)
     _say(f"validation: {attempt}: {score:.2%}")
@@ -397,12 +413,12 @@ def trained(bench: Bench, attempt: Attempt) -> tuple[bytes, dict[str, Any]]:
     }
 
 
-def _learn(student: Any, bench: Bench, attempt: Attempt) -> tuple[Epoch, ...]:
+def _learn(student: Any, bench: Bench, attempt: Attempt, *, seed: int) -> tuple[Epoch, ...]:
     """Train a model that rounds on what the float network says; the best epoch's weights stay."""
     train, validation = bench.samples["train"], bench.samples["validation"]
     mean, std = _scale(bench.preprocessing)
     shape = bench.preprocessing.input_shape[1:]
-    augment = augmenter_of(bench.augment, image_shape=shape, seed=_SEED)
+    augment = augmenter_of(bench.augment, image_shape=shape, seed=seed)
     teacher = NetworkTeacher(bench.network, bench.preprocessing, name="float")
 
     plan = Plan(
@@ -418,7 +434,7 @@ def _learn(student: Any, bench: Bench, attempt: Attempt) -> tuple[Epoch, ...]:
         batch_size=_BATCH,
         mean=mean,
         std=std,
-        order=lambda epoch: np.random.default_rng([_SEED, epoch]).permutation(len(train.targets)),
+        order=lambda epoch: np.random.default_rng([seed, epoch]).permutation(len(train.targets)),
         score=lambda logits, targets: float(
             np.mean(logits.argmax(axis=1) == targets.argmax(axis=1))
         ),

@@ -123,7 +123,7 @@ def test_outliers_are_studied_from_end_to_end(bench: Any, monkeypatch: pytest.Mo
     monkeypatch.setattr(outliers, "FACTORS", (2.0,))
     attempts = (outliers.Attempt(None, epochs=2), outliers.Attempt(99.9, epochs=2))
     monkeypatch.setattr(outliers, "ATTEMPTS", attempts)
-    told = outliers.study(bench)
+    told = outliers.study(bench, seed=7)
     rows = {row["kind"]: row for row in told["test"]}
     assert told["outliers"]["factor"] == 2.0
     assert told["outliers"]["labels_changed"] == 0
@@ -134,7 +134,9 @@ def test_outliers_are_studied_from_end_to_end(bench: Any, monkeypatch: pytest.Mo
     taught = rows[told["training_chosen"]]
     assert taught["drop"] == pytest.approx((taught["lost"] - taught["won"]) / 30, abs=1e-5)
     assert told["line_met"] == (taught["drop"] <= outliers.ALLOWED_LOSS)
-    json.dumps(told)
+    kept = outliers.brief(told)
+    assert kept["right"]["float"] == rows["float"]["right"]
+    json.dumps([told, kept])
 
 
 def test_a_drop_is_counted_picture_by_picture() -> None:
