@@ -125,6 +125,10 @@ class KeptKernelZeros:
             if isinstance(layer, _KERNEL_KINDS)
         ]
 
+    def take_up(self, step: int) -> None:
+        """Do nothing: they are known."""
+        del step
+
     def after_step(self, step: int) -> None:
         """Set them to 0 again."""
         del step

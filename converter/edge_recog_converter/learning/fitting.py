@@ -118,6 +118,8 @@ class _Fitting:
     def run(self, on_epoch: Callable[[Epoch], object], on_batch: Callable[[], object]) -> Fitted:
         self._workers.agree(self._fingerprint)
         resumed = self._resume()
+        if self._plan.zeros is not None:
+            self._plan.zeros.take_up(int(self._plan.optimizer.iterations.numpy()))
         for epoch in self._history:
             on_epoch(epoch)
         while not self._done():

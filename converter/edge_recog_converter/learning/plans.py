@@ -81,6 +81,9 @@ class Teaching(Protocol):
 class KeptZeros(Protocol):
     """Holds some weights at zero."""
 
+    def take_up(self, step: int) -> None:
+        """Hold those that are zero now, after a step that another process did; 0 for none."""
+
     def after_step(self, step: int) -> None:
         """Set them to zero again; `step` counts from 1."""
 

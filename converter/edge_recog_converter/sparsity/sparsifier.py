@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _KINDS = (keras.layers.Conv2D, keras.layers.Dense)
 """Layers whose kernel ends in (input channels, output channels). Depthwise ones are none of them:
-of MobileNetV2's weights they have 2 %, and lose more by it."""
+of the weights of MobileNetV2 they have 3 %, of EfficientNet-Lite0 5 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,13 @@ class Sparsifier:
         self._begin = min(self._begin, self._end - 1)
         self._layers = _chosen(network, section.skip)
         self._masks: dict[str, NDArray[np.bool_]] = {}
+
+    def take_up(self, step: int) -> None:
+        """See `KeptZeros`: a checkpoint has the weights, and their zeros are the masks."""
+        if step > self._begin:
+            self._masks = {
+                name: np.asarray(layer.kernel) != 0 for name, layer in self._layers.items()
+            }
 
     def after_step(self, step: int) -> None:
         """See `KeptZeros`; masks are chosen anew while the share of zeros grows."""
