@@ -18,13 +18,19 @@ from edge_recog.classifier import Classifier
 from edge_recog.contract import Contract
 from edge_recog.errors import BundleError
 from edge_recog.packing import pack_bundle
+from edge_recog_converter._tensorflow import keras, tf
 from edge_recog_converter.datasets import digest_of
 from edge_recog_converter.decoded import frame_of
 from edge_recog_converter.errors import RecipeError
 from edge_recog_converter.exporting import tool_versions
+from edge_recog_converter.learned import scale
+from edge_recog_converter.learning.teaching import logits_of
+from edge_recog_converter.pretrained.saved import bundle_beside, saved_network
+from edge_recog_converter.quantization import convert_float
 from edge_recog_converter.recipe import load_recipe
 from edge_recog_converter.stages import DistillStage, Taught
 from edge_recog_converter.starting import start_of
+from edge_recog_converter.waypoints import Way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,25 +65,21 @@ class BundleTeacher:
         Raises:
             RecipeError: It tells other labels apart.
         """
-        from edge_recog_converter.learning.teaching import logits_of
-
-        order = order_of(bundle, labels)
         self.name = bundle.name
         self.features = 0
         self.network = network
         self.preprocessing = bundle.contract.preprocessing
         self._classifier = Classifier.open(bundle, threads=None)
-        self._order = np.array(order)
+        self._order = np.array(order_of(bundle, labels))
         self._activation: Literal["softmax", "sigmoid"]
         self._activation = "softmax" if bundle.contract.task == "single-label" else "sigmoid"
-        self._logits_of = logits_of
 
     def __call__(self, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `Teacher`."""
         pixels = np.rint(pictures.clip(0.0, 255.0)).astype(np.uint8)
         colour = self.preprocessing.colour
         scores = [self._classifier.trace(frame_of(one, colour)).scores for one in pixels]
-        return self._logits_of(np.stack(scores)[:, self._order], self._activation)
+        return logits_of(np.stack(scores)[:, self._order], self._activation)
 
 
 class NetworkTeacher:
@@ -101,15 +103,12 @@ class NetworkTeacher:
             order: Of its logits; their own if None.
             features: Give what the layer `logits` takes as well: (pictures, classes + features).
         """
-        from edge_recog_converter._tensorflow import keras, tf
-
         copy = keras.models.clone_model(network)
         copy.set_weights(network.get_weights())
         logits = copy.get_layer("logits")
         model = keras.Model(copy.input, [logits.output, logits.input])
         columns = list(range(logits.output.shape[-1])) if order is None else list(order)
-        mean = np.array(preprocessing.mean, np.float32)
-        std = np.array(preprocessing.std, np.float32)
+        mean, std = scale(preprocessing)
 
         def ask(pictures: Any) -> Any:
             said, seen = model((pictures - mean) / std, training=False)
@@ -160,8 +159,6 @@ def teachers_of(
         bundle = teacher_bundle(path)
         size, network = bundle.contract.preprocessing, None
         if path.suffix == _NETWORK_SUFFIX:
-            from edge_recog_converter.pretrained.saved import saved_network
-
             shape = (size.height, size.width, size.channels)
             network = saved_network(path, input_shape=shape, classes=len(bundle.labels))
         if features:
@@ -207,7 +204,10 @@ def _checked(
                 if path.resolve() in above:
                     raise RecipeError(f"{path}: it is its own teacher; name another")
                 teacher, text = load_recipe(path)
-                yield digest_of([text, start_of(teacher, path.parent).digest])
+                start = start_of(teacher, path.parent)
+                if not teacher.begins_with_head:
+                    start.order(labels)
+                yield digest_of([text, start.digest])
                 yield from _checked(teacher, path.parent, labels, (*above, path.resolve()))
                 continue
             if (
@@ -230,7 +230,8 @@ def _followed(job: Job, path: Path, follow: Follow) -> Path:
     recipe = msgspec.structs.replace(recipe, data=job.recipe.data)
     start = start_of(recipe, path.parent)
     below = check_teachers(recipe, path.parent, job.dataset.labels)
-    key = digest_of([text, start.digest, below, job.pictures, str(tool_versions())])
+    balance = msgspec.json.encode(recipe.data).decode()
+    key = digest_of([text, start.digest, below, job.pictures, balance, str(tool_versions())])
     folder = job.cache / _FOLDER / key
     network_file = folder / f"{recipe.name}{_NETWORK_SUFFIX}"
     if network_file.is_file():
@@ -238,7 +239,7 @@ def _followed(job: Job, path: Path, follow: Follow) -> Path:
     job.reporter.say("teacher", f"{recipe.name} is made first, by {path}")
     own = dataclasses.replace(
         job, recipe=recipe, start=start, base=path.parent, fingerprint=key, stages=[],
-        folder=job.folder / f"teacher-{recipe.name}",
+        way=Way(), folder=job.folder / f"teacher-{recipe.name}",
     )  # fmt: skip
     own.folder.mkdir(exist_ok=True)
     network, _ = follow(own, recipe.making)
@@ -249,8 +250,6 @@ def _followed(job: Job, path: Path, follow: Follow) -> Path:
 
 def _keep(network: Any, job: Job, folder: Path, name: str) -> None:
     """Write a network and its model file into a folder, which appears whole or not at all."""
-    from edge_recog_converter.quantization import convert_float
-
     contract = Contract(
         preprocessing=job.preprocessing, activation=job.objective.activation, task=job.dataset.task,
         thresholds=(0.5,) * job.classes if job.dataset.task == "multi-label" else None,
@@ -273,8 +272,6 @@ def teacher_bundle(path: Path) -> Bundle:
     Raises:
         RecipeError: There is none, or it cannot be read.
     """
-    from edge_recog_converter.pretrained.saved import bundle_beside
-
     if not path.is_file():
         raise RecipeError(f"{path}: there is no such teacher")
     if path.suffix != _NETWORK_SUFFIX:

@@ -182,3 +182,24 @@ def test_features_of_a_model_file_are_refused(
 ) -> None:
     with pytest.raises(RecipeError, match="gives scores, no features"):
         follow(tmp_path, small_pictures, f'"{teacher.float}"', more="features = 1.0")
+
+
+def test_what_a_teacher_learned_by_is_its_own(
+    teacher: BuiltModel, small_pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Networks on its way are none of the pupil's, and another balance makes another teacher."""
+    by_file = f'kind = "distill"\nteacher = "{teacher.folder / "model.keras"}"'
+    (tmp_path / "taught.toml").write_text(
+        TEACHER.replace('"teacher"', '"taught"').replace('kind = "train"', by_file),
+        encoding="utf-8",
+    )
+    built, said = follow(tmp_path, small_pictures, '"taught.toml"')
+
+    names = [point.name for point in built.report.points]
+    assert names == ["teacher taught", "distilled", "INT8"]
+    assert "taught is made first" in said
+
+    balanced = PUPIL.replace("[model]", "[data]\nbalance = { oversample = {} }\n[model]")
+    monkeypatch.setitem(globals(), "PUPIL", balanced)
+    _, again = follow(tmp_path, small_pictures, '"taught.toml"')
+    assert "taught is made first" in again
