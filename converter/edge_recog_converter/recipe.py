@@ -278,7 +278,10 @@ def _explain(message: str) -> str:
     unknown = re.search(r"unknown field `([^`]+)`", message)
     if unknown is None:
         return message
-    near = difflib.get_close_matches(unknown[1], sorted(_known_keys(Recipe)), n=1)
+    known = _known_keys(Recipe)
+    if unknown[1] in known:
+        return f"{message}; it belongs to another section"
+    near = difflib.get_close_matches(unknown[1], sorted(known), n=1)
     return f"{message}; did you mean `{near[0]}`?" if near else message
 
 
