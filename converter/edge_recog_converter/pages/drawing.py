@@ -9,6 +9,7 @@ import math
 from typing import TYPE_CHECKING, Literal
 
 from edge_recog.markup import Markup, joined, tag
+from edge_recog_converter.pages.placing import Box, Bubble, places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -85,6 +86,22 @@ class Sheet:
         kind = f"{'ring' if hollow else 'dot'} {colour}"
         title = tag("title", said)
         self._put("circle", title, cx=f"{x:.1f}", cy=f"{y:.1f}", r=radius, class_=kind)
+
+    def numbers(self, points: Sequence[Point], radii: Sequence[float]) -> None:
+        """Write 1, 2, ... beside bubbles, where nothing stands if there is such a place."""
+        free = Box(_LEFT - 6, 16.0, WIDTH - 2, self._height - _BOTTOM)
+        bubbles = [
+            Bubble(*self._at(*point), radius) for point, radius in zip(points, radii, strict=True)
+        ]
+        for number, (bubble, place) in enumerate(
+            zip(bubbles, places(bubbles, free), strict=True), 1
+        ):
+            x, y = place.middle
+            if place.led:
+                away = bubble.radius / math.dist((x, y), bubble[:2])
+                x1, y1 = bubble.x + away * (x - bubble.x), bubble.y + away * (y - bubble.y)
+                self._put("line", x1=x1, y1=y1, x2=x, y2=y, class_="line lead")
+            self._text(x, y + 4, str(number), "middle", "strong")
 
     def upright(self, x: float, said: str) -> None:
         """Draw an upright line, with what it means at its upper end."""

@@ -7,8 +7,9 @@ import re
 from itertools import combinations
 
 import pytest
+from edge_recog_converter.pages.placing import Box, Bubble, places
 from edge_recog_converter.report.document import Point
-from edge_recog_converter.report.pareto import Bubble, _plot, _said, front, places
+from edge_recog_converter.report.pareto import _plot, _said, front
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,6 +60,7 @@ def test_every_network_is_drawn_within_the_sheet(points: list[Point]) -> None:
     assert "nan" not in drawn
 
 
+FREE = Box(40, 16, 338, 292)
 BUBBLES = st.lists(
     st.builds(Bubble, st.floats(60, 325), st.floats(60, 280), st.floats(3, 11)),
     min_size=1,
@@ -69,7 +71,7 @@ BUBBLES = st.lists(
 @settings(derandomize=True, deadline=None)
 @given(BUBBLES)
 def test_no_number_hides_another_one_or_leaves_the_sheet(bubbles: list[Bubble]) -> None:
-    boxes = [place.box for place in places(bubbles)]
+    boxes = [place.box for place in places(bubbles, FREE)]
 
     assert len(boxes) == len(bubbles)
     for box in boxes:
@@ -85,7 +87,7 @@ def test_no_number_hides_another_one_or_leaves_the_sheet(bubbles: list[Bubble]) 
 def test_networks_that_are_alike_keep_their_numbers_apart_and_near(
     x: float, y: float, radius: float, count: int
 ) -> None:
-    found = places([Bubble(x, y, radius)] * count)
+    found = places([Bubble(x, y, radius)] * count, FREE)
 
     assert len({place.middle for place in found}) == count
     for place in found:
@@ -95,8 +97,8 @@ def test_networks_that_are_alike_keep_their_numbers_apart_and_near(
 
 
 def test_a_number_stands_beside_its_bubble_and_off_the_line() -> None:
-    (only,) = places([Bubble(100, 100, 5)])
-    first, second = places([Bubble(100, 100, 5), Bubble(200, 100, 5)])
+    (only,) = places([Bubble(100, 100, 5)], FREE)
+    first, second = places([Bubble(100, 100, 5), Bubble(200, 100, 5)], FREE)
 
     assert only.box.left == 108
     assert (only.box.top + only.box.bottom) / 2 == 100
