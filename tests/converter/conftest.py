@@ -1,10 +1,17 @@
 """Small pictures to learn from: three kinds of pattern that anything can tell apart."""
 
-from pathlib import Path
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 CLASSES = ("circles", "lines", "noise")
 SPLITS = {"train": 12, "validation": 4, "test": 4}
@@ -39,3 +46,23 @@ def small_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 seed += 1
                 assert cv2.imwrite(str(folder / f"{number:03}.png"), draw(label, seed))
     return root
+
+
+@pytest.fixture(scope="session")
+def zero_shares() -> Callable[[bytes], dict[str, float]]:
+    """`INT8 file -> share of the integers that is zero, by name of each kernel`."""
+    return _zero_shares
+
+
+def _zero_shares(tflite: bytes) -> dict[str, float]:
+    interpreter = Interpreter(model_content=tflite)
+    shares = {}
+    for tensor in interpreter.get_tensor_details():
+        scales = tensor["quantization_parameters"]["scales"]
+        if tensor["dtype"] is np.int8 and len(tensor["shape"]) > 1 and scales.size:
+            try:
+                values = interpreter.get_tensor(tensor["index"])
+            except ValueError:  # An activation, which has no values before it runs.
+                continue
+            shares[str(tensor["name"])] = float(np.mean(values == 0))
+    return shares

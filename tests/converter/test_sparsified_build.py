@@ -9,10 +9,10 @@ import pytest
 from edge_recog_converter.build import build
 from edge_recog_converter.errors import RecipeError
 from edge_recog_converter.reporting import Reporter
-from edge_recog_converter.sparsity.compressed import zero_shares
 from rich.console import Console
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 RECIPE = """
@@ -42,7 +42,9 @@ accept = { max_drop = 100.0, min_agreement = 0.0 }
 """
 
 
-def test_zeros_are_in_the_file(small_pictures: Path, tmp_path: Path) -> None:
+def test_zeros_are_in_the_file(
+    zero_shares: Callable[[bytes], dict[str, float]], small_pictures: Path, tmp_path: Path
+) -> None:
     recipe = tmp_path / "thin.toml"
     recipe.write_text(RECIPE)
     said = io.StringIO()

@@ -12,11 +12,13 @@ from edge_recog_converter.errors import PruningError
 from edge_recog_converter.ptq import quantize_post_training
 from edge_recog_converter.qat import convert_fake_quantized, fake_quantized
 from edge_recog_converter.quantization import quantize_full_int8
-from edge_recog_converter.sparsity.compressed import compressed_size, sentence, zero_shares
+from edge_recog_converter.sparsity.compressed import compressed_size, sentence
 from edge_recog_converter.sparsity.sections import Sparsity
 from edge_recog_converter.sparsity.sparsifier import Sparsifier, zeros_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 SHAPE = (32, 32, 3)
@@ -98,7 +100,9 @@ def test_what_cannot_be_pruned_is_refused() -> None:
 
 
 @pytest.mark.parametrize("way", ["plain", "calibrated", "aware"])
-def test_zeros_are_zeros_in_the_file_and_make_it_small(way: str) -> None:
+def test_zeros_are_zeros_in_the_file_and_make_it_small(
+    way: str, zero_shares: Callable[[bytes], dict[str, float]]
+) -> None:
     inputs = calibration()
 
     def converted(model: Any) -> bytes:
@@ -121,7 +125,7 @@ def test_zeros_are_zeros_in_the_file_and_make_it_small(way: str) -> None:
     assert "p50 1.00 → 1.01 ms" in said
 
 
-def test_adaptive_rounding_fills_zeros() -> None:
+def test_adaptive_rounding_fills_zeros(zero_shares: Callable[[bytes], dict[str, float]]) -> None:
     """So the files of sparse networks are made without it."""
     shares = zero_shares(quantize_full_int8(sparse(Sparsity()), calibration()))
 
