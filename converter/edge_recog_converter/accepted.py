@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from edge_recog.bundle import Bundle
 from edge_recog.classifier import Classifier
 from edge_recog.packing import pack_bundle
@@ -22,6 +20,7 @@ from edge_recog_converter.pruning.costs import cost_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from edge_recog_converter.making import Job, Made
@@ -70,6 +69,7 @@ def quantize(
 
     mean, std = scale(job.preprocessing)
     with job.reporter.meter("quantise", None):
+        float_scores = judge(float_file).scores
         accepted = climb(
             Quantizable(
                 network=made.network,
@@ -85,7 +85,7 @@ def quantize(
             Reference(
                 labels=labels,
                 targets=validation.targets,
-                scores=judge(float_file).scores,
+                scores=float_scores,
                 thresholds=made.thresholds,
             ),
             judge,
@@ -96,12 +96,12 @@ def quantize(
     job.reporter.say(
         "quantise",
         f"INT8 accepted at {rung} ({last.rung}: {last.detail}), calibrated on {len(calibration)} "
-        f"training pictures: drop {_points(last.drop)} points [{_points(last.drop_low)}, "
+        f"pictures: drop {_points(last.drop)} points [{_points(last.drop_low)}, "
         f"{_points(last.drop_high)}], agreement {last.agreement:.1%} of {last.count} validation "
         "pictures",
     )
     if job.way.points:
-        score = job.objective.score(np.asarray(judge(accepted.tflite).scores), validation.targets)
+        score = job.objective.score(float_scores, validation.targets) - last.drop
         job.way.add_file("INT8", accepted.tflite, score, cost=cost_of(made.network))
     return Quantized(accepted.tflite, accepted.attempts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,7 @@ CHECKPOINT = "training-{name}.state"
 TENSORBOARD = "tensorboard"
 """Folder of event files in the run's folder."""
 _ROUNDS = 1_000
-"""Seeds from one stage to the next."""
+"""Seeds from one round of a stage to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,42 +140,11 @@ def learn(
     Raises:
         TrainingError: Training failed.
     """
-    objective, balance = job.objective, job.recipe.data.balance
-    seed, targets, classes = lesson.seed(job.recipe.seed), pictures.labelled, job.classes
+    objective = job.objective
     _unfreeze(network, stage.unfreeze)
-    mean, std = scale(job.preprocessing)
-    count = len(pictures.train.targets)
-    steps = math.ceil(count / stage.batch_size)
-    loss = objective.loss(stage.loss, balance, targets)
-
-    def order(epoch: int) -> NDArray[np.integer]:
-        drawn = objective.order(balance, targets, seed=seed, epoch=epoch)
-        if not pictures.unlabelled:
-            return drawn
-        every = np.concatenate([drawn, np.arange(len(targets), count)])
-        return np.random.default_rng([seed, epoch]).permutation(every)
-
-    plan = Plan(
-        loss=lambda wanted, outputs, sample_weight=None: loss(
-            wanted, outputs[:, :classes], sample_weight=sample_weight
-        ),
-        optimizer=optimizer_of(
-            stage.optimizer,
-            stage.schedule,
-            variables=network.trainable_variables,
-            epochs=stage.epochs,
-            steps_per_epoch=steps,
-        ),
-        epochs=stage.epochs,
-        batch_size=stage.batch_size,
-        mean=mean,
-        std=std,
-        order=order,
-        score=lambda outputs, wanted: objective.score(outputs[:, :classes], wanted),
-        augment=augmenter(job, stage, lesson),
-        weights=_weights(job, pictures),
-        patience=stage.patience,
-        precision=stage.precision,
+    steps = math.ceil(len(pictures.train.targets) / stage.batch_size)
+    plan = dataclasses.replace(
+        _plan(job, network, stage, lesson, pictures, steps=steps),
         views=views,
         teaching=teaching,
         kept_from=kept_from,
@@ -217,6 +187,47 @@ def learn(
         )
     job.ended(lesson.kind, fitted.history, fitted.best, resumed_after=fitted.resumed_after)
     return fitted
+
+
+def _plan(
+    job: Job, network: Any, stage: Learning, lesson: Lesson, pictures: Pictures, *, steps: int
+) -> Plan:
+    """Return what a stage's own words come to; `steps` are those of an epoch."""
+    objective, balance = job.objective, job.recipe.data.balance
+    seed, targets, classes = lesson.seed(job.recipe.seed), pictures.labelled, job.classes
+    mean, std = scale(job.preprocessing)
+    count = len(pictures.train.targets)
+    loss = objective.loss(stage.loss, balance, targets)
+
+    def order(epoch: int) -> NDArray[np.integer]:
+        drawn = objective.order(balance, targets, seed=seed, epoch=epoch)
+        if not pictures.unlabelled:
+            return drawn
+        every = np.concatenate([drawn, np.arange(len(targets), count)])
+        return np.random.default_rng([seed, epoch]).permutation(every)
+
+    return Plan(
+        loss=lambda wanted, outputs, sample_weight=None: loss(
+            wanted, outputs[:, :classes], sample_weight=sample_weight
+        ),
+        optimizer=optimizer_of(
+            stage.optimizer,
+            stage.schedule,
+            variables=network.trainable_variables,
+            epochs=stage.epochs,
+            steps_per_epoch=steps,
+        ),
+        epochs=stage.epochs,
+        batch_size=stage.batch_size,
+        mean=mean,
+        std=std,
+        order=order,
+        score=lambda outputs, wanted: objective.score(outputs[:, :classes], wanted),
+        augment=augmenter(job, stage, lesson),
+        weights=_weights(job, pictures),
+        patience=stage.patience,
+        precision=stage.precision,
+    )
 
 
 def scored(job: Job, network: Any, validation: Samples) -> float:

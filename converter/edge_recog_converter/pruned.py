@@ -22,13 +22,14 @@ from edge_recog_converter.pruning.shrinking import Cuts
 from edge_recog_converter.teachers import NetworkTeacher, teachers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from edge_recog_converter.learned import Pictures
     from edge_recog_converter.making import Job
+    from edge_recog_converter.pruning.channels import Channels
     from edge_recog_converter.pruning.iterating import Target
-    from edge_recog_converter.pruning.scores import Scoring
+    from edge_recog_converter.pruning.scores import Scores, Scoring
     from edge_recog_converter.stages import PruneStage
     from edge_recog_converter.teachers import BundleTeacher, Follow
 
@@ -101,8 +102,9 @@ def prune(
     targets = _targets(network, stage, reference)
     for step, target in enumerate(targets):
         lesson = Lesson("prune", number, step)
-        share = _share(job, network, stage, target, reference, pictures, lesson)
-        network, _ = _cuts(job, network, stage, pictures).made(share)
+        scoring = _once(_scoring(job, stage, pictures))
+        share = _share(job, network, stage, target, reference, scoring, lesson)
+        network, _ = _cuts(network, stage, scoring).made(share)
         is_last = step == len(targets) - 1
         part = stage if is_last else msgspec.structs.replace(stage, epochs=stage.epochs_between)
         teaching = taught_by(job, stage, lesson, teachers)
@@ -113,8 +115,8 @@ def prune(
             "prune",
             f"{1 - point.macs / before:.0%} fewer multiply-accumulates, "
             f"{point.parameters:,} parameters, INT8 p50 {point.invoke_ms:.2f} ms here, "
-            f"{point.speed_up:.1f} times faster; validation {job.objective.metric} "
-            f"{point.score:.1%}",
+            f"{point.speed_up:.1f} times as fast as {job.way.points[0].name}; validation "
+            f"{job.objective.metric} {point.score:.1%}",
         )
     return network
 
@@ -125,14 +127,14 @@ def _targets(network: Any, stage: PruneStage, reference: bytes) -> tuple[Target,
 
 
 def _share(
-    job: Job, network: Any, stage: PruneStage, target: Target, reference: bytes,
-    pictures: Pictures, lesson: Lesson,
+    job: Job, network: Any, stage: PruneStage, target: Target, reference: bytes, score: Scoring,
+    lesson: Lesson,
 ) -> float:  # fmt: skip
     """Return how much of the channels a step keeps: as before it was cut off, or found out now."""
     file, digest = job.folder / CHOICE.format(name=lesson.name), _digest(network)
     known = _known(file, digest)
     if known is None:
-        known = _Choice(digest, _found(job, network, stage, target, reference, pictures))
+        known = _Choice(digest, _found(job, network, stage, target, reference, score))
         file.write_bytes(msgspec.json.encode(known))
     return known.share
 
@@ -146,18 +148,18 @@ def _known(file: Path, digest: str) -> _Choice | None:
 
 
 def _found(
-    job: Job, network: Any, stage: PruneStage, target: Target, reference: bytes, pictures: Pictures
+    job: Job, network: Any, stage: PruneStage, target: Target, reference: bytes, score: Scoring
 ) -> float:
     with job.reporter.meter("prune", None):
         if target.latency is None:
             assert target.costs is not None
-            return _cuts(job, network, stage, pictures).share_within(target.costs)
+            return _cuts(network, stage, score).share_within(target.costs)
         _, summary, _ = pruned_to_latency(
             network,
             target.latency,
             reference=reference,
             costs=target.costs,
-            score=_scoring(job, stage, pictures),
+            score=score,
             ranking=stage.ranking,
             multiple_of=stage.multiple_of,
             protected=stage.protected,
@@ -165,14 +167,26 @@ def _found(
     return summary.keep
 
 
-def _cuts(job: Job, network: Any, stage: PruneStage, pictures: Pictures) -> Cuts:
+def _cuts(network: Any, stage: PruneStage, score: Scoring) -> Cuts:
     return Cuts(
         network,
-        score=_scoring(job, stage, pictures),
+        score=score,
         ranking=stage.ranking,
         multiple_of=stage.multiple_of,
         protected=stage.protected,
     )
+
+
+def _once(score: Scoring) -> Scoring:
+    """Return the same for one network, whose channels are scored only once."""
+    found: list[Scores] = []
+
+    def scored_once(model: Any, channels: Channels) -> Scores:
+        if not found:
+            found.append(score(model, channels))
+        return found[0]
+
+    return scored_once
 
 
 def _scoring(job: Job, stage: PruneStage, pictures: Pictures) -> Scoring:
@@ -194,7 +208,7 @@ def _batches(job: Job, pictures: Pictures) -> list[tuple[Any, Any]]:
     def batch(chosen: Any) -> tuple[Any, Any]:
         return (pictures.train.pixels[chosen].astype(np.float32) - mean) / std, targets[chosen]
 
-    starts: Iterator[int] = iter(range(0, len(order), _AT_ONCE))
+    starts = range(0, len(order), _AT_ONCE)
     return [batch(np.sort(order[start : start + _AT_ONCE])) for start in starts]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -29,13 +28,6 @@ if TYPE_CHECKING:
 _GOLDEN_PICTURES = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Origin:
-    recipe: str
-    dataset: str
-    calibration: str
-
-
 class Shipping:
     """What becomes a file, and how it is described."""
 
@@ -52,7 +44,7 @@ class Shipping:
             calibration: Digest of the names of those that set the ranges.
         """
         self._job, self._made = job, made
-        self._origin = _Origin(recipe=recipe, dataset=dataset, calibration=calibration)
+        self._provenance = provenance_now(recipe=recipe, dataset=dataset, calibration=calibration)
 
     def test(self, models: Mapping[str, bytes]) -> SideBySide:
         """Run the float and the INT8 model on the test split, each as it will ship.
@@ -163,9 +155,5 @@ class Shipping:
             card=recipe.card,
             pictures=golden,
             accuracy=figures,
-            provenance=provenance_now(
-                recipe=self._origin.recipe,
-                dataset=self._origin.dataset,
-                calibration=self._origin.calibration,
-            ),
+            provenance=self._provenance,
         )
