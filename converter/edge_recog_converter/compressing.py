@@ -15,6 +15,7 @@ from edge_recog.errors import UsageError
 from edge_recog_converter.build import Source, follow
 from edge_recog_converter.datasets.finding import detect_layout
 from edge_recog_converter.errors import RecipeError
+from edge_recog_converter.pruning.sections import PruningBudget
 from edge_recog_converter.recipe import parse_recipe
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _NAME: Final = "compress"
 """Of the recipe, in messages."""
+_LIMITS: Final = PruningBudget.__struct_fields__
 _UNSUITABLE: Final = re.compile(r"[^a-z0-9._-]+")
 
 
@@ -178,7 +180,7 @@ def pairs(texts: Sequence[str]) -> dict[str, str]:
     found = {}
     for text in texts:
         name, _, value = text.partition("=")
-        if not name or not value:
+        if name.strip() not in _LIMITS or not value.strip():
             raise UsageError(f"--budget {text}: write it as latency=2x, macs=2x or parameters=2x")
         found[name.strip()] = value.strip()
     return found

@@ -171,6 +171,8 @@ def test_options_are_read_or_refused() -> None:
     assert side("96x128") == (96, 128)
     with pytest.raises(UsageError, match="--budget fast"):
         pairs(["fast"])
+    with pytest.raises(UsageError, match="--budget speed=2x: write it as latency=2x"):
+        pairs(["speed=2x"])
     with pytest.raises(UsageError, match="--std 1;2"):
         numbers("--std", "1;2")
     with pytest.raises(UsageError, match="--input 96"):
