@@ -479,7 +479,7 @@ def test_nothing_is_overwritten_unless_forced(
 
 
 def test_a_recipe_without_training_has_no_stage_to_name(small_pictures: Path) -> None:
-    with pytest.raises(UsageError, match="there is no stage 1: the recipe has no stage of kind"):
+    with pytest.raises(UsageError, match="there is no stage 1: the network learns in no stage"):
         preview(parse_recipe(HEAD, where="test"), small_pictures, stage=1)
 
 

@@ -67,8 +67,9 @@ def follow(
 def test_a_budget_is_met(budget: str, more: str, small_pictures: Path, tmp_path: Path) -> None:
     built, said = follow(tmp_path, small_pictures, budget, more=more)
 
-    before, first, last = built.report.points
+    before, first, last, int8 = built.report.points
     assert before.name == "before pruning"
+    assert (int8.name, int8.macs, int8.parameters) == ("INT8", last.macs, last.parameters)
     assert before.speed_up == 1
     assert before.macs > first.macs > last.macs
     if "macs" in budget:
