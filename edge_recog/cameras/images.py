@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_recog.cameras.protocol import ClosingSource, refuse_options
+from edge_recog.cameras.options import Options, Rate, Side, read_options
+from edge_recog.cameras.pacing import Pace
+from edge_recog.cameras.protocol import ClosingSource
+from edge_recog.cameras.scaling import scaled
 from edge_recog.errors import SourceError
 from edge_recog.frames import Frame
 
@@ -72,12 +76,25 @@ class ImageSource(ClosingSource):
         Raises:
             UsageError: There are options.
         """
-        refuse_options(path, options)
-        self.name = path
-        self.length: int | None = 1
+        read_options(path, options, Options)
+        super().__init__(path, length=1)
 
     def __iter__(self) -> Iterator[Frame]:
-        yield Frame.from_rgb(read_image(Path(self.name)), source=self.name)
+        if not self._closed.is_set():
+            yield Frame.from_rgb(read_image(Path(self.name)), source=self.name)
+
+
+class FolderOptions(Options, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Of a folder of pictures."""
+
+    loop: bool = False
+    """Begin anew after the last picture, without end."""
+    rate: Rate | None = None
+    """Pictures a second, as if a camera took them; as fast as they are read if None."""
+    width: Side | None = None
+    """Scale to this; in proportion with one of width and height."""
+    height: Side | None = None
+    """See `width`."""
 
 
 class FolderSource(ClosingSource):
@@ -86,25 +103,32 @@ class FolderSource(ClosingSource):
     def __init__(self, path: str, options: Mapping[str, str]) -> None:
         """List the pictures.
 
+        Args:
+            path: Of the folder.
+            options: See `FolderOptions`.
+
         Raises:
             SourceError: Not a folder, or no picture in it.
-            UsageError: There are options.
+            UsageError: An option is unknown or not in range.
         """
-        refuse_options(path, options)
-        self.name = path
+        self._options = read_options(path, options, FolderOptions)
         self.paths = image_paths(Path(path))
-        self.length: int | None = len(self.paths)
-        self._open = True
+        super().__init__(path, length=None if self._options.loop else len(self.paths))
+        rate = self._options.rate
+        self._pace = None if rate is None else Pace(rate, self._closed)
 
     def __iter__(self) -> Iterator[Frame]:
-        for index, path in enumerate(self.paths):
-            if not self._open:
+        paths = itertools.cycle(self.paths) if self._options.loop else self.paths
+        for index, path in enumerate(paths):
+            if self._closed.is_set():
                 return
-            yield Frame.from_rgb(read_image(path), index=index, source=str(path))
-
-    def close(self) -> None:
-        """See `FrameSource.close`."""
-        self._open = False
+            if self._pace is not None and self._pace.is_late(index):
+                self.skipped["late"] += 1
+                continue
+            pixels = scaled(read_image(path), self._options.width, self._options.height)
+            if self._pace is not None and not self._pace.wait(index):
+                return
+            yield Frame.from_rgb(pixels, index=index, source=str(path))
 
 
 def image_paths(folder: Path) -> list[Path]:

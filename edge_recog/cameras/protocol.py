@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
-
-from edge_recog.errors import UsageError
+import threading
+from typing import TYPE_CHECKING, Literal, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from types import TracebackType
 
     from edge_recog.frames import Frame
+
+Skip = Literal["damaged", "late", "limited"]
+"""Why a frame that was there is not yielded: it cannot be decoded; a recording's next one is due
+already; there are more than the rate asked for."""
 
 
 @runtime_checkable
@@ -18,7 +21,7 @@ class FrameSource(Protocol):
     """Yields frames until it ends or is closed. One reader at a time."""
 
     name: str
-    """For people: a path, a camera's name."""
+    """For people: a path, a camera's name. Never with user or password."""
     length: int | None
     """Frames it will yield, as far as that is known beforehand; a progress bar's total."""
 
@@ -31,7 +34,10 @@ class FrameSource(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the device or file; iteration ends. Safe to call twice."""
+        """Let go of the device or file; iteration ends. Safe to call twice, and from any thread.
+
+        Does not wait for a reader: a read that cannot be interrupted lets go when it returns.
+        """
         ...
 
     def __enter__(self) -> Self: ...
@@ -44,18 +50,21 @@ class FrameSource(Protocol):
     ) -> None: ...
 
 
-def refuse_options(where: str, options: Mapping[str, str]) -> None:
-    """Refuse options where there are none.
-
-    Raises:
-        UsageError: There is one; the message names it.
-    """
-    if options:
-        raise UsageError(f"{where}: it has no options, so {min(options)!r} cannot be set")
-
-
 class ClosingSource:
-    """The half of a source that all share: `with` closes it."""
+    """What all sources share: name and length, an event that says closed, and `with`."""
+
+    def __init__(self, name: str, *, length: int | None = None) -> None:
+        """Begin open.
+
+        Args:
+            name: See `FrameSource.name`.
+            length: See `FrameSource.length`.
+        """
+        self.name = name
+        self.length = length
+        self.skipped: dict[Skip, int] = {"damaged": 0, "late": 0, "limited": 0}
+        """Frames that were there and were not yielded, by reason."""
+        self._closed = threading.Event()
 
     def __enter__(self) -> Self:
         return self
@@ -70,3 +79,4 @@ class ClosingSource:
 
     def close(self) -> None:
         """See `FrameSource.close`."""
+        self._closed.set()

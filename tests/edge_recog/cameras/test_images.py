@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import itertools
 import struct
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -215,6 +217,52 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
 
     with pytest.raises(SourceError, match="not a folder"):
         image_paths(tmp_path / "file")
+
+
+def test_a_folder_may_be_played_again_and_again(album: Path) -> None:
+    with open_source(f"images:{album}?loop=1") as source:
+        frames = list(itertools.islice(source, 9))
+
+    assert source.length is None
+    assert [frame.index for frame in frames] == list(range(9))
+    assert frames[0].source == frames[4].source == frames[8].source
+
+
+def test_a_folder_may_be_played_at_a_rate(album: Path) -> None:
+    with open_source(f"images:{album}?rate=100") as source:
+        frames = list(source)
+
+    assert len(frames) + source.skipped["late"] == 4
+    assert frames[-1].captured_ns - frames[0].captured_ns >= (frames[-1].index - 1) * 10_000_000
+
+
+def test_closing_ends_the_wait_for_the_next_picture(album: Path) -> None:
+    source = open_source(f"images:{album}?rate=0.1")
+    frames = iter(source)
+    next(frames)
+    timer = threading.Timer(0, source.close)
+    timer.start()
+
+    assert list(frames) == []
+    timer.join()
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        ("width=40", (40, 24)),
+        ("height=24", (40, 24)),
+        ("width=16&height=16", (16, 16)),
+        ("", (20, 12)),
+    ],
+)
+def test_pictures_are_scaled_if_that_is_asked_for(
+    album: Path, options: str, size: tuple[int, int]
+) -> None:
+    with open_source(f"images:{album}?{options}") as source:
+        frame = next(iter(source))
+
+    assert (frame.width, frame.height) == size
 
 
 def test_real_photographs_are_found_and_read(shared_data: Path) -> None:

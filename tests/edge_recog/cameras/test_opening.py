@@ -9,7 +9,7 @@ import pytest
 
 from edge_recog.cameras import SOURCES, FrameSource, open_source
 from edge_recog.cameras.images import FolderSource, ImageSource
-from edge_recog.errors import SourceError, UsageError
+from edge_recog.errors import EdgeRecogError, SourceError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,9 @@ def test_a_path_is_opened_as_what_it_is(picture: Path, as_text: bool) -> None:
     assert isinstance(open_source(convert(picture.parent)), FolderSource)
 
 
-@pytest.mark.parametrize(("scheme", "kind"), [("image", ImageSource), ("folder", FolderSource)])
+@pytest.mark.parametrize(
+    ("scheme", "kind"), [("image", ImageSource), ("folder", FolderSource), ("images", FolderSource)]
+)
 def test_a_scheme_says_what_a_path_is(picture: Path, scheme: str, kind: type) -> None:
     path = picture if scheme == "image" else picture.parent
 
@@ -68,10 +70,26 @@ def test_what_does_not_exist_is_named() -> None:
         open_source("/nowhere/cat.jpg")
 
 
-@pytest.mark.parametrize("scheme", ["image", "folder", "video"])
+@pytest.mark.parametrize("scheme", ["folder", "images", "video", "file"])
 def test_options_that_a_source_does_not_have_are_refused(picture: Path, scheme: str) -> None:
+    with pytest.raises(UsageError, match="it has no option 'lop'; did you mean 'loop'"):
+        open_source(f"{scheme}:{picture}?lop=1")
+
+
+def test_a_picture_has_no_options(picture: Path) -> None:
     with pytest.raises(UsageError, match="it has no options, so 'rotate' cannot be set"):
-        open_source(f"{scheme}:{picture}?rotate=90")
+        open_source(f"image:{picture}?rotate=90")
+
+
+def test_an_option_that_is_set_twice_is_refused() -> None:
+    with pytest.raises(UsageError, match="count is set twice"):
+        open_source("synthetic:8x8?count=1&count=2")
+
+
+@pytest.mark.parametrize("text", ["x" * 5000, "image:\0", "a\0b", "synthetic:" + "1" * 5000])
+def test_a_text_that_cannot_be_a_path_is_refused(text: str) -> None:
+    with pytest.raises(EdgeRecogError):
+        list(open_source(text))
 
 
 @pytest.mark.parametrize("scheme", SOURCES)

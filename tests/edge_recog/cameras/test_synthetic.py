@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -71,12 +72,44 @@ def test_without_a_count_it_goes_on_until_closed() -> None:
         "synthetic:00x10",
         "synthetic:axb",
         "synthetic:99999x10",
-        "synthetic:64x48?count=many",
-        "synthetic:64x48?count=",
-        "synthetic:64x48?count=-1",
-        "synthetic:64x48?fps=5",
     ],
 )
 def test_what_it_cannot_show_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(UsageError, match=r"write it like synthetic:640x480\?count=100&seed=1"):
         open_source(text)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("count=many", "count=many must be a whole number from 0 to 999999999"),
+        ("count=", "count= must be a whole number"),
+        ("count=-1", "count=-1 must be a whole number"),
+        ("rate=0", "rate=0 must be a number from 0.1 to 1000"),
+        ("fps=5", "no option 'fps'; there are count, seed, rate"),
+    ],
+)
+def test_options_that_are_none_are_refused(options: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        open_source(f"synthetic:64x48?{options}")
+
+
+def test_with_a_rate_it_takes_its_time() -> None:
+    with open_source("synthetic:8x8?count=4&rate=200") as source:
+        frames = list(source)
+
+    # A busy machine may be late for some.
+    assert len(frames) + source.skipped["late"] == 4
+    taken = [frame.captured_ns for frame in frames]
+    assert taken[-1] - taken[0] >= (frames[-1].index - 1) * 5_000_000
+
+
+def test_closing_ends_the_wait_for_a_frame() -> None:
+    source = open_source("synthetic:8x8?rate=0.1")
+    frames = iter(source)
+    next(frames)
+    timer = threading.Timer(0, source.close)
+    timer.start()
+
+    assert list(frames) == []
+    timer.join()
