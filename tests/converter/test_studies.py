@@ -121,7 +121,11 @@ def test_a_network_without_room_for_outliers_is_refused() -> None:
 
 def test_outliers_are_studied_from_end_to_end(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outliers, "FACTORS", (2.0,))
-    attempts = (outliers.Attempt(None, epochs=2), outliers.Attempt(99.9, epochs=2))
+    attempts = (
+        outliers.Attempt(None, epochs=2),
+        outliers.Attempt(99.9, epochs=2),
+        outliers.Attempt(None, epochs=2, equalized=True),
+    )
     monkeypatch.setattr(outliers, "ATTEMPTS", attempts)
     told = outliers.study(bench, seed=7)
     rows = {row["kind"]: row for row in told["test"]}
@@ -130,7 +134,7 @@ def test_outliers_are_studied_from_end_to_end(bench: Any, monkeypatch: pytest.Mo
     assert told["outliers"]["largest_logit_difference"] < 1e-4
     assert rows["float"]["right"] >= 25
     tried = told["chosen_by_validation"]["training"]
-    assert [len(attempt["epochs"].split()) for attempt in tried] == [2, 2]
+    assert [len(attempt["epochs"].split()) for attempt in tried] == [2, 2, 2]
     taught = rows[told["training_chosen"]]
     assert taught["drop"] == pytest.approx((taught["lost"] - taught["won"]) / 30, abs=1e-5)
     assert told["line_met"] == (taught["drop"] <= outliers.ALLOWED_LOSS)
