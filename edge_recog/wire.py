@@ -1,4 +1,4 @@
-"""The one form in which classifications leave the process, as JSON."""
+"""The one form in which answers leave the process, as JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edge_recog.events import Event
     from edge_recog.predictions import Classification
+    from edge_recog.supervision import Status
 
 SCHEMA = 1
 
@@ -44,6 +46,52 @@ def classification_document(
             "since_capture": milliseconds(since_capture_ns),
         },
     }
+
+
+def event_document(event: Event, *, source: str, now: datetime | None = None) -> dict[str, Any]:
+    """Return an event as plain values.
+
+    Args:
+        event: What began or ended.
+        source: Where it was seen: a camera's name.
+        now: Time of writing, with time zone; the clock's if None.
+    """
+    return {
+        "schema": SCHEMA,
+        "time": time_text(event.at_ns, now=now),
+        "source": source,
+        "event": event.kind,
+        "label": event.label,
+        "score": round(event.score, 4),
+        "duration_s": None if event.duration_s is None else round(event.duration_s, 3),
+    }
+
+
+def status_document(status: Status, *, now: datetime | None = None) -> dict[str, Any]:
+    """Return a state as plain values; its time is since when it holds.
+
+    Args:
+        status: Of the live classifier.
+        now: Time of writing, with time zone; the clock's if None.
+    """
+    return {
+        "schema": SCHEMA,
+        "time": time_text(status.since_ns, now=now),
+        "state": status.state,
+        "reason": status.reason,
+    }
+
+
+def time_text(monotonic_ns: int, *, now: datetime | None = None) -> str:
+    """Return the time of day of a monotonic time, RFC 3339.
+
+    Args:
+        monotonic_ns: On the scale of `time.monotonic_ns`.
+        now: The time of day now, with time zone; the clock's if None.
+    """
+    ago = timedelta(microseconds=(time.monotonic_ns() - monotonic_ns) / 1e3)
+    moment = (now or datetime.now(UTC)) - ago
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def milliseconds(nanoseconds: int) -> float:

@@ -20,6 +20,10 @@ VERBS = {
     "inspect": "edge_recog.cli.inspect:app",
     "verify": "edge_recog.cli.verify:app",
     "adopt": "edge_recog.cli.adopt:app",
+    "run": "edge_recog.cli.run:app",
+    "cameras": "edge_recog.cli.cameras:app",
+    "config": "edge_recog.cli.config:app",
+    "doctor": "edge_recog.cli.doctor:app",
 }
 SISTER_VERBS = {
     "bench": "edge-recog-benchmarks",

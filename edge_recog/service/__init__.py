@@ -1,0 +1,1 @@
+"""What the live classifier needs around its pipeline: configuration, sinks, supervision."""

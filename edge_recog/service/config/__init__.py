@@ -1,0 +1,1 @@
+"""The live classifier's configuration: one TOML file, the environment, secrets in files."""

@@ -1,0 +1,199 @@
+"""What can be configured: the Struct of the whole file; the sections' own are where they are used.
+
+In the file `false` stands for None: `watch = false` switches a section off.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal, Self
+
+import msgspec
+
+from edge_recog.errors import UsageError
+from edge_recog.events import EventRules
+from edge_recog.interpreters import DelegateSpec
+from edge_recog.masks import Region
+from edge_recog.pipeline import PipelineRules
+from edge_recog.service.jsonl import JsonlSettings
+from edge_recog.service.mqtt.settings import MqttSettings, node_name
+from edge_recog.service.webhook import WebhookSettings
+from edge_recog.supervision import SupervisionRules
+from edge_recog.watching import MotionRules, WatchRules
+
+BUILT_IN: Final = "built-in"
+"""Name of the model that comes with the package."""
+
+SET_AT_TOP: Final = {"mqtt.node": "node", "supervision.cpu_fallback": "fallback"}
+"""Fields of sections that a file does not set there → the key that does."""
+
+_HOST = re.compile(r"\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<host>[A-Za-z0-9._-]*)")
+_LOOPBACK = re.compile(r"127(\.[0-9]{1,3}){3}|::1|localhost")
+_NODE = "^[a-z0-9_-]{1,64}$"
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+
+
+@dataclass(frozen=True)
+class Listen:
+    """Where the web page is."""
+
+    host: str
+    """Empty for all of the machine's addresses."""
+    port: int
+    """0 for any that is free."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return what `127.0.0.1:8080`, `:8080` or `[::1]:8080` names.
+
+        Raises:
+            UsageError: It has another form.
+        """
+        before, colon, port = text.rpartition(":")
+        host = _HOST.fullmatch(before)
+        if host is None or not colon or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
+            raise UsageError(
+                f"listen is {text!r}; write it like 127.0.0.1:8080 or [::1]:8080, or :8080 for all "
+                "addresses"
+            )
+        return cls(host["six"] or host["host"] or "", int(port))
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        return _LOOPBACK.fullmatch(self.host) is not None
+
+    def __str__(self) -> str:
+        """Return e.g. `[::1]:8080`."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class WebSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The live page and the REST interface."""
+
+    listen: Text = "127.0.0.1:8080"
+    """`HOST:PORT`; beyond this machine only with a token."""
+    token_file: Text | None = None
+    """Its text is the token; one is made in the state directory if None and one is needed."""
+    cert_file: Text | None = None
+    """This device's certificate (PEM), for https."""
+    key_file: Text | None = None
+    """Its key (PEM)."""
+    viewers: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 10
+    """Who may watch the live picture at the same time."""
+    stream_fps: Annotated[float, msgspec.Meta(gt=0, le=60)] = 10.0
+    """Live pictures a second; fewer where the camera has fewer."""
+
+    def __post_init__(self) -> None:
+        """Check what the types do not say.
+
+        Raises:
+            ValueError: The address is none, or one of certificate and key is missing.
+        """
+        Listen.parse(self.listen)
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file: name both for https, or neither")
+
+
+class SmoothingRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How scores of the last moments are put together."""
+
+    half_life_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0.3
+    """After which a score counts half; 0 for no smoothing."""
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All of it; every key has a default."""
+
+    source: Text = "picamera2:0"
+    """Where frames come from, see `edge-recog cameras`."""
+    model: Text = BUILT_IN
+    """`built-in`, or a path."""
+    threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
+    """For the interpreter."""
+    delegate: Text | None = None
+    """An accelerator: `edgetpu`, `edgetpu:usb:0`, `edgetpu:pci` or a library with ?key=value."""
+    fallback: Literal["cpu"] | None = None
+    """`cpu`: go on there if the accelerator cannot be used or is lost."""
+    rate_limit_fps: Annotated[float, msgspec.Meta(gt=0, le=1000)] | None = None
+    """Answers a second at most; as many as there are frames if None."""
+    roi: Region | None = None
+    """The part of the picture that is looked at; all of it if None."""
+    masks: tuple[Region, ...] = ()
+    """Parts that nobody sees, neither the model nor people."""
+    top_k: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 5
+    """Labels that are told."""
+    node: Annotated[str, msgspec.Meta(pattern=_NODE)] | None = None
+    """Name of this device in MQTT topics and documents: a-z, 0-9, _ and -. The host's if None."""
+    smoothing: SmoothingRules = SmoothingRules()
+    events: EventRules = EventRules()
+    watch: WatchRules | None = WatchRules()
+    """None for pictures that may stand still or be black."""
+    motion: MotionRules | None = None
+    """Classify only where something moves; every frame if None."""
+    supervision: SupervisionRules = SupervisionRules()
+    web: WebSettings | None = WebSettings()
+    mqtt: MqttSettings | None = None
+    jsonl: JsonlSettings | None = None
+    webhook: WebhookSettings | None = None
+
+    def __post_init__(self) -> None:
+        """Check what the types do not say.
+
+        Raises:
+            ValueError: A text is out of its form, or two settings contradict each other.
+        """
+        for name in ("source", "model"):
+            if not getattr(self, name).isprintable():
+                raise ValueError(f"{name} has characters that cannot be seen; write it anew")
+        if self.model == "active":
+            raise ValueError(
+                'model is "active", but this version keeps no models: name a file, or "built-in"'
+            )
+        # By `fullmatch`: `$` alone lets a line feed through.
+        if self.node is not None and not re.fullmatch(_NODE, self.node):
+            raise ValueError(f"node is {self.node!r}; it must match {_NODE}")
+        if self.delegate is not None:
+            try:
+                DelegateSpec.parse(self.delegate)
+            except UsageError as error:
+                raise ValueError(f"delegate: {error}") from error
+        elif self.fallback is not None:
+            raise ValueError("fallback is for a delegate: name one, or leave it out")
+        for key, instead in SET_AT_TOP.items():
+            section, _, name = key.partition(".")
+            if getattr(getattr(self, section), name, None):
+                raise ValueError(f"{key}: set {instead} at the top of the file instead")
+
+    @property
+    def node_name(self) -> str:
+        """`node`, or the host's name as far as it can be used."""
+        return self.node or node_name(socket.gethostname())
+
+    @property
+    def mqtt_settings(self) -> MqttSettings | None:
+        """The section mqtt, with this device's name in it."""
+        if self.mqtt is None:
+            return None
+        return msgspec.structs.replace(self.mqtt, node=self.node_name)
+
+    @property
+    def supervision_rules(self) -> SupervisionRules:
+        """The section supervision, with `fallback` in it."""
+        return msgspec.structs.replace(self.supervision, cpu_fallback=self.fallback == "cpu")
+
+    @property
+    def pipeline_rules(self) -> PipelineRules:
+        """What is done with every frame."""
+        return PipelineRules(
+            roi=self.roi,
+            masks=self.masks,
+            rate_limit_fps=self.rate_limit_fps,
+            top_k=self.top_k,
+            half_life_s=self.smoothing.half_life_s,
+            events=self.events,
+            watch=self.watch,
+            motion=self.motion,
+        )

@@ -1,0 +1,191 @@
+"""The live classifier as configured: its model, its source, and everything that is told."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import msgspec
+
+from edge_recog import __version__
+from edge_recog.cameras import open_source
+from edge_recog.classifier import Classifier
+from edge_recog.errors import EdgeRecogError
+from edge_recog.models import default_model
+from edge_recog.pipeline import OUTCOMES
+from edge_recog.service.config.sections import BUILT_IN
+from edge_recog.service.jsonl import JsonlSettings, JsonlSink
+from edge_recog.service.live import LiveClassifier
+from edge_recog.service.notify import open_notifier
+from edge_recog.service.sinks import SinkQueue, close_all
+from edge_recog.verification import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from edge_recog.pipeline import Outcome, PipelineRules
+    from edge_recog.service.config.sections import Config
+    from edge_recog.service.live import Where
+    from edge_recog.service.sinks import Sink
+
+_LOG = logging.getLogger(__name__)
+_CAMERAS: Final = frozenset({"picamera2", "v4l2", "rtsp", "http", "https"})
+"""Schemes of sources whose picture cannot stand still: a sensor's noise never does."""
+_FLUSH_S: Final = 1.0
+"""For all sinks together, at the end."""
+
+
+class Daemon:
+    """Runs a configuration; `with` closes its sinks."""
+
+    def __init__(self, config: Config) -> None:
+        """Open model and sinks; the source is opened by `run`.
+
+        Args:
+            config: What to run.
+
+        Raises:
+            EdgeRecogError: The model or a sink cannot be used.
+        """
+        self._config = config
+        self._names: dict[str, str] = {}
+        """Of models, by id."""
+        self._mqtt: Any = None
+        self._reloading = threading.Lock()
+        self._counting = threading.Lock()
+        self.frames: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
+        """How many frames there were, by what became of them."""
+        self._first: Classifier | None = self._open_model("given")
+        try:
+            self._queues = tuple(SinkQueue(sink) for sink in self._sinks(self._first))
+        except BaseException:
+            self._first.close()
+            raise
+        self._notifier = open_notifier()
+        self.live = LiveClassifier(
+            lambda: open_source(config.source),
+            self._model,
+            rules=_rules_for(config),
+            supervision=config.supervision_rules,
+            outputs=self._queues,
+            count=self._count,
+            notifier=self._notifier,
+        )
+
+    def run(self) -> None:
+        """Classify until `stop`, or until a source that has an end comes to it."""
+        try:
+            self.live.run()
+        finally:
+            told = (f"{number:,} {outcome}" for outcome, number in self.frames.items() if number)
+            _LOG.info("frames: %s", ", ".join(told) or "none")
+
+    def stop(self) -> None:
+        """Have `run` end, soon; from any thread."""
+        self.live.stop()
+
+    def reload(self) -> None:
+        """Load the model anew; keep the one at work if that fails or does not verify."""
+        with self._reloading:
+            self._notifier.reloading()
+            try:
+                classifier = self._open_model("given")
+            except EdgeRecogError as error:
+                _LOG.error("the model at work stays: %s", error)
+            else:
+                if self._mqtt is not None:
+                    self._mqtt.change_model(_card(classifier))
+                self.live.swap(classifier)
+                _LOG.info("%s is loaded", classifier.bundle.name)
+            self._notifier.ready()
+
+    def close(self) -> None:
+        """Flush and let go of everything. Safe to call twice."""
+        close_all(self._queues, _FLUSH_S)
+        if self._first is not None:
+            self._first.close()
+        self._notifier.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _count(self, outcome: Outcome) -> None:
+        with self._counting:
+            self.frames[outcome] += 1
+
+    def _model(self, where: Where) -> Classifier:
+        """Return the model that was opened at the start, and later others."""
+        first, self._first = self._first, None
+        return first if first is not None else self._open_model(where)
+
+    def _open_model(self, where: Where) -> Classifier:
+        config = self._config
+        path = default_model() if config.model == BUILT_IN else Path(config.model)
+        classifier = Classifier.open(
+            path,
+            threads=config.threads,
+            delegate=config.delegate if where == "given" else None,
+            fallback=config.fallback if where == "given" else None,
+        )
+        try:
+            if classifier.bundle.golden():
+                verify(classifier).require(str(path))
+        except BaseException:
+            classifier.close()
+            raise
+        self._names[classifier.bundle.id] = classifier.bundle.name
+        return classifier
+
+    def _sinks(self, classifier: Classifier) -> Iterator[Sink]:
+        config = self._config
+        jsonl = config.jsonl
+        if jsonl is None and config.mqtt is None and config.webhook is None:
+            jsonl = JsonlSettings()
+        if jsonl is not None:
+            yield JsonlSink(jsonl, name_of=self._name_of)
+        if config.webhook is not None:
+            from edge_recog.service.webhook import WebhookSink
+
+            yield WebhookSink(config.webhook)
+        if config.mqtt_settings is not None:
+            from edge_recog.service.mqtt.sink import MqttSink
+
+            self._mqtt = MqttSink(
+                config.mqtt_settings,
+                model=_card(classifier),
+                labels=config.events.labels,
+                name_of=self._name_of,
+                version=__version__,
+            )
+            yield self._mqtt
+
+    def _name_of(self, model_id: str) -> str:
+        return self._names.get(model_id, model_id)
+
+
+def _rules_for(config: Config) -> PipelineRules:
+    """Return what is done with every frame: recordings and test pictures may stand still."""
+    rules = config.pipeline_rules
+    is_camera = config.source.partition(":")[0] in _CAMERAS
+    if is_camera or rules.watch is None:
+        return rules
+    watch = msgspec.structs.replace(rules.watch, freeze_s=None)
+    return msgspec.structs.replace(rules, watch=watch)
+
+
+def _card(classifier: Classifier) -> Any:
+    from edge_recog.service.mqtt.topics import ModelCard
+
+    bundle = classifier.bundle
+    return ModelCard(bundle.id, bundle.name, bundle.labels)

@@ -1,0 +1,352 @@
+"""The live classifier: reader, classifying thread and supervisor, joined by locks and queues.
+
+What is to be done is decided by `edge_recog.supervision` and `edge_recog.pipeline`, and done here.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from edge_recog.answers import Answer, Vanished
+from edge_recog.errors import EdgeRecogError, UsageError
+from edge_recog.pipeline import Passed, Pipeline
+from edge_recog.service.notify import Notifier
+from edge_recog.service.reader import Reader
+from edge_recog.slot import NewestSlot
+from edge_recog.supervision import (
+    AbandonInference,
+    AbandonReader,
+    CloseSource,
+    FallBackToCpu,
+    FeedWatchdog,
+    Finish,
+    NotifyReady,
+    OpenSource,
+    Publish,
+    ReloadModel,
+    Supervisor,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from edge_recog.cameras import FrameSource
+    from edge_recog.classifier import Classifier
+    from edge_recog.events import Event
+    from edge_recog.frames import Frame
+    from edge_recog.pipeline import Outcome, PipelineRules
+    from edge_recog.supervision import Action, Status, SupervisionRules
+
+_LOG = logging.getLogger(__name__)
+_TICK_S = 0.1
+"""Between two looks at the time."""
+_TAKE_S = 0.5
+"""After which a classifying thread without frames looks whether it is still wanted."""
+
+Where = Literal["given", "cpu"]
+"""Where a model is to run: as configured, or without its accelerator."""
+
+
+class Output(Protocol):
+    """Takes what there is to tell and never waits: a `SinkQueue`, `Metrics`."""
+
+    def answer(self, answer: Answer) -> None:
+        """Take an answer."""
+
+    def vanished(self, vanished: Vanished) -> None:
+        """Take what vanished because no frames come any more."""
+
+    def status(self, status: Status) -> None:
+        """Take a change of state."""
+
+
+class LiveClassifier:
+    """Classifies one source for as long as it is let. `run` does it; the rest is for any thread."""
+
+    def __init__(
+        self,
+        open_frames: Callable[[], FrameSource],
+        open_model: Callable[[Where], Classifier],
+        *,
+        rules: PipelineRules | None = None,
+        supervision: SupervisionRules | None = None,
+        outputs: Sequence[Output] = (),
+        count: Callable[[Outcome], object] = lambda outcome: None,
+        notifier: Notifier | None = None,
+    ) -> None:
+        """Prepare; nothing is opened yet.
+
+        Args:
+            open_frames: Opens the source; called anew after every failure, in a reader's thread.
+            open_model: Opens the model; called anew after a failure, in a thread of its own.
+            rules: Of the pipeline.
+            supervision: Of retries and time limits.
+            outputs: Take what there is to tell.
+            count: Called for each frame, with what became of it.
+            notifier: Tells systemd; nobody if None.
+        """
+        self._open_frames = open_frames
+        self._open_model = open_model
+        self._rules = rules
+        self._outputs = tuple(outputs)
+        self._count = count
+        self._notifier = notifier or Notifier()
+        self._lock = threading.RLock()
+        """Held for whatever the supervisor is told or says; for microseconds."""
+        self._supervisor = Supervisor(supervision, now_ns=time.monotonic_ns(), random=random.random)
+        self._slot: NewestSlot[tuple[int, Frame]] = NewestSlot()
+        self._readers: dict[int, Reader] = {}
+        self._worker: _Worker | None = None
+        self._where: Where = "given"
+        self._refused: UsageError | None = None
+        self._finished = threading.Event()
+
+    @property
+    def status(self) -> Status:
+        """How things are."""
+        return self._supervisor.status
+
+    def run(self) -> None:
+        """Classify until `stop`, or until a source that has an end comes to it.
+
+        Raises:
+            BundleError: The model cannot be used; so are others of `Classifier.open`, at the start.
+            UsageError: There is no source of this kind, or it has no such option.
+        """
+        try:
+            # The camera starts while the model is loaded.
+            self._tell(self._supervisor.start)
+            self._employ(self._open_model(self._where))
+            while not self._finished.wait(_TICK_S):
+                self._tell(self._supervisor.tick)
+        finally:
+            self._notifier.stopping()
+            self._finished.set()
+            for reader in tuple(self._readers.values()):
+                reader.close()
+            self._slot.close()
+            if self._worker is not None:
+                self._worker.retire()
+                self._worker.join(_TAKE_S)
+        if self._refused is not None:
+            raise self._refused
+
+    def stop(self) -> None:
+        """Have `run` end, soon."""
+        self._tell(self._supervisor.stop)
+
+    def swap(self, classifier: Classifier) -> None:
+        """Go on with another model, an open one, from the next frame on; the old one is closed."""
+        worker = self._worker
+        if worker is None:
+            raise UsageError("there is no model to swap yet: run first")
+        worker.pending.put(classifier)
+
+    # What readers say; see `Listener`.
+
+    def opened(self, reader: int) -> None:
+        """The source is open."""
+        self._tell(self._supervisor.opened, reader)
+
+    def frame(self, reader: int, frame: Frame) -> None:
+        """A frame was read."""
+        if self._slot.put((reader, frame)):
+            self._count("overwritten")
+        self._tell(self._supervisor.frame_read, reader)
+
+    def open_failed(self, reader: int, reason: str) -> None:
+        """The source could not be opened."""
+        self._readers.pop(reader, None)
+        self._tell(self._supervisor.open_failed, reader, reason)
+
+    def refused(self, reader: int, error: UsageError) -> None:
+        """The source is none that there could ever be: trying again is of no use."""
+        self._refused = error
+        self.open_failed(reader, str(error))
+        self.stop()
+
+    def ended(self, reader: int, reason: str | None) -> None:
+        """A reader has ended."""
+        self._readers.pop(reader, None)
+        self._tell(self._supervisor.source_ended, reader, reason)
+
+    # What the classifying thread asks and says.
+
+    def begin(self, worker: _Worker, reader: int, frame: Frame) -> int | None:
+        """Return a ticket for a frame that may be classified; None, and count it, if it may not."""
+        with self._lock:
+            ticket = None
+            if worker is self._worker and not worker.is_retired:
+                ticket = self._supervisor.begin(reader, frame.captured_ns, time.monotonic_ns())
+        if ticket is None:
+            self._count("stale")
+        return ticket
+
+    def end(self, worker: _Worker, ticket: int, found: Answer | Passed | EdgeRecogError) -> None:
+        """Take what became of a frame; nothing of it is told by a worker that was given up."""
+        with self._lock:
+            if worker.is_retired:
+                outcome: Outcome = "failed"
+            elif isinstance(found, Answer):
+                outcome = "answered"
+                for output in self._outputs:
+                    output.answer(found)
+                self._tell(self._supervisor.answered, ticket)
+            elif isinstance(found, EdgeRecogError):
+                outcome = "failed"
+                self._tell(self._supervisor.inference_failed, ticket, str(found))
+            elif found.fault is not None:
+                outcome = found.outcome
+                fault = found.fault
+                self._tell(self._supervisor.frame_fault, ticket, fault.kind, fault.reason)
+            else:
+                outcome = found.outcome
+                self._tell(self._supervisor.passed, ticket)
+        self._count(outcome)
+
+    def tell_vanished(self, events: tuple[Event, ...], source: str) -> None:
+        """Tell everybody what vanished because no frames come any more."""
+        if events:
+            for output in self._outputs:
+                output.vanished(Vanished(events, source))
+
+    # What the supervisor wants done.
+
+    def _tell(self, method: Callable[..., Iterable[Action]], *values: Any) -> None:
+        """Tell the supervisor something, and do at once what it answers."""
+        with self._lock:
+            for action in method(*values, time.monotonic_ns()):
+                self._do(action)
+
+    def _do(self, action: Action) -> None:
+        match action:
+            case OpenSource(number, after_s):
+                self._readers[number] = Reader(number, self._open_frames, self, after_s=after_s)
+            case CloseSource(number) | AbandonReader(number):
+                # One that hangs lets go of the source when it comes back, if it ever does.
+                reader = self._readers.get(number)
+                if reader is not None:
+                    reader.close()
+                if isinstance(action, AbandonReader):
+                    self._readers.pop(number, None)
+            case AbandonInference():
+                if self._worker is not None:
+                    self._worker.retire()
+            case ReloadModel(after_s):
+                self._load_later(after_s)
+            case FallBackToCpu():
+                self._where = "cpu"
+                self._load_later(0.0)
+            case FeedWatchdog():
+                self._notifier.watchdog()
+            case NotifyReady():
+                self._notifier.ready(_line(self._supervisor.status))
+            case Publish(status):
+                self._publish(status)
+            case Finish():
+                self._finished.set()
+
+    def _publish(self, status: Status) -> None:
+        level = logging.WARNING if status.state == "degraded" else logging.INFO
+        _LOG.log(level, "%s", _line(status))
+        self._notifier.status(_line(status))
+        if status.state != "running" and self._worker is not None:
+            self._worker.interrupted_ns = time.monotonic_ns()
+        for output in self._outputs:
+            output.status(status)
+
+    def _employ(self, classifier: Classifier) -> None:
+        with self._lock:
+            self._worker = _Worker(self, Pipeline(classifier, self._rules), classifier, self._slot)
+            self._worker.start()
+
+    def _load_later(self, after_s: float) -> None:
+        before, self._worker = self._worker, None
+
+        def load() -> None:
+            if before is not None:
+                # An accelerator serves one at a time; one that hangs is not waited for.
+                before.retire()
+                before.join(_TAKE_S * 2)
+            if self._finished.wait(after_s):
+                return
+            try:
+                classifier = self._open_model(self._where)
+            except EdgeRecogError as error:
+                self._tell(self._supervisor.reload_failed, str(error))
+                return
+            if self._finished.is_set():
+                classifier.close()
+                return
+            self._employ(classifier)
+            self._tell(self._supervisor.model_reloaded)
+
+        threading.Thread(target=load, name="model-loader", daemon=True).start()
+
+
+class _Worker(threading.Thread):
+    """Classifies frame after frame with one pipeline, until retired; then closes its model."""
+
+    def __init__(
+        self,
+        live: LiveClassifier,
+        pipeline: Pipeline,
+        classifier: Classifier,
+        slot: NewestSlot[tuple[int, Frame]],
+    ) -> None:
+        super().__init__(name="classify", daemon=True)
+        self.is_retired = False
+        self.pending: NewestSlot[Classifier] = NewestSlot()
+        """Another model to go on with."""
+        self.interrupted_ns: int | None = None
+        """Since when there are no answers, until that was told."""
+        self._live = live
+        self._pipeline = pipeline
+        self._classifier = classifier
+        self._slot = slot
+        self._source = ""
+
+    def retire(self) -> None:
+        """Have it end after the frame that it is at; nothing of that one is told."""
+        self.is_retired = True
+
+    def run(self) -> None:
+        try:
+            while not self.is_retired:
+                self._look_at_next()
+        finally:
+            self._tell_interruption(time.monotonic_ns())
+            self._classifier.close()
+
+    def _look_at_next(self) -> None:
+        item = self._slot.take(_TAKE_S)
+        interrupted_ns, self.interrupted_ns = self.interrupted_ns, None
+        if interrupted_ns is not None:
+            self._tell_interruption(interrupted_ns)
+        if (other := self.pending.take(0.0)) is not None:
+            self._pipeline.replace_classifier(other).close()
+            self._classifier = other
+        if item is None:
+            return
+        reader, frame = item
+        ticket = self._live.begin(self, reader, frame)
+        if ticket is None:
+            return
+        self._source = frame.source
+        found: Answer | Passed | EdgeRecogError
+        try:
+            found = self._pipeline.look(frame)
+        except EdgeRecogError as error:
+            found = error
+        self._live.end(self, ticket, found)
+
+    def _tell_interruption(self, at_ns: int) -> None:
+        self._live.tell_vanished(self._pipeline.interrupt(at_ns), self._source)
+
+
+def _line(status: Status) -> str:
+    return status.state if status.reason is None else f"{status.state}: {status.reason}"

@@ -1,0 +1,1 @@
+"""Answers to an MQTT broker, and to Home Assistant by it."""

@@ -1,0 +1,357 @@
+"""The live classifier with real threads and a real model, and sources that do as they are told."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from edge_recog.cameras.protocol import ClosingSource
+from edge_recog.classifier import Classifier
+from edge_recog.errors import InterpreterError, SourceError
+from edge_recog.events import EventRules
+from edge_recog.frames import Frame
+from edge_recog.pipeline import PipelineRules
+from edge_recog.service.live import LiveClassifier
+from edge_recog.supervision import SupervisionRules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from edge_recog.answers import Answer, Vanished
+    from edge_recog.supervision import Status
+
+LONG_S = 60.0
+"""Longer than anything takes on a busy machine."""
+QUICK = SupervisionRules(
+    open_s=5.0, stall_s=0.5, retry_min_s=0.01, retry_max_s=0.02, close_s=0.5, healthy_s=0.1
+)
+
+
+class Camera(ClosingSource):
+    """Gives frames until `act` makes it do something else."""
+
+    def __init__(
+        self, act: Callable[[int], None] = lambda index: None, *, count: int | None = None
+    ) -> None:
+        super().__init__("camera", length=count)
+        self._act = act
+        self.released = threading.Event()
+        """Lets a read that hangs return."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        index = 0
+        while not self._closed.wait(0.005) and (self.length is None or index < self.length):
+            self._act(index)
+            pixels = np.random.default_rng(index).integers(0, 256, (24, 24, 3)).astype(np.uint8)
+            yield Frame.from_rgb(pixels, index=index, source=self.name)
+            index += 1
+
+
+class Told:
+    """An output that keeps everything, and lets others wait for it."""
+
+    def __init__(self) -> None:
+        self.answers: list[Answer] = []
+        self.lost: list[Vanished] = []
+        self.states: list[Status] = []
+        self._changed = threading.Condition()
+
+    def answer(self, answer: Answer) -> None:
+        self._add(self.answers, answer)
+
+    def vanished(self, vanished: Vanished) -> None:
+        self._add(self.lost, vanished)
+
+    def status(self, status: Status) -> None:
+        self._add(self.states, status)
+
+    def wait(self, until: Callable[[], Any]) -> None:
+        with self._changed:
+            assert self._changed.wait_for(until, LONG_S), self.states
+
+    def _add(self, kept: list[Any], item: Any) -> None:
+        with self._changed:
+            kept.append(item)
+            self._changed.notify_all()
+
+
+class Run:
+    """A live classifier in a thread of its own."""
+
+    def __init__(
+        self, open_frames: Callable[[], Any], open_model: Callable[..., Any], **wishes: Any
+    ) -> None:
+        self.told = Told()
+        self.counts: Counter[str] = Counter()
+        lock = threading.Lock()
+
+        def count(outcome: str) -> None:
+            with lock:
+                self.counts[outcome] += 1
+
+        wishes.setdefault("supervision", QUICK)
+        self.live = LiveClassifier(
+            open_frames, open_model, outputs=(self.told,), count=count, **wishes
+        )
+        self._thread = threading.Thread(target=self.live.run, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self.live.stop()
+        self.end()
+
+    def end(self) -> None:
+        self._thread.join(LONG_S)
+        assert not self._thread.is_alive()
+
+    @property
+    def states(self) -> list[str]:
+        return [status.state for status in self.told.states]
+
+
+@pytest.fixture
+def open_model(tiny_path: Path) -> Callable[..., Classifier]:
+    return lambda where: Classifier.open(tiny_path)
+
+
+def no_readers_left() -> bool:
+    return not any(
+        thread.name.startswith(("reader-", "classify")) for thread in threading.enumerate()
+    )
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    until_s = time.monotonic() + LONG_S
+    while not condition():
+        assert time.monotonic() < until_s
+        time.sleep(0.01)
+
+
+def test_a_source_with_an_end_is_classified_to_its_end(open_model: Callable[..., Any]) -> None:
+    run = Run(lambda: Camera(count=40), open_model)
+    run.end()
+
+    assert run.states == ["starting", "running", "stopping"]
+    assert run.counts["answered"] == len(run.told.answers) > 0
+    assert sum(run.counts.values()) <= 40
+    indices = [answer.classification.frame_index for answer in run.told.answers]
+    assert indices == sorted(set(indices))
+    wait_for(no_readers_left)
+
+
+def test_stopping_ends_an_endless_source(open_model: Callable[..., Any]) -> None:
+    run = Run(Camera, open_model)
+    run.told.wait(lambda: len(run.told.answers) > 3)
+    run.stop()
+
+    assert run.states[-1] == "stopping"
+    told = len(run.told.answers)
+    wait_for(no_readers_left)
+    assert len(run.told.answers) == told
+
+
+def test_a_lost_camera_is_opened_again_and_what_was_there_vanishes(
+    open_model: Callable[..., Any],
+) -> None:
+    cameras: list[Camera] = []
+
+    def lost(index: int) -> None:
+        if index == 60:
+            raise SourceError("camera: unplugged")
+
+    def open_frames() -> Camera:
+        cameras.append(Camera(lost if not cameras else lambda index: None))
+        return cameras[-1]
+
+    rules = PipelineRules(events=EventRules(threshold=0.01, min_duration_s=0.0))
+    run = Run(open_frames, open_model, rules=rules)
+    run.told.wait(lambda: run.states.count("running") == 2 and run.told.lost)
+    run.stop()
+
+    assert [status.reason for status in run.told.states if status.state == "degraded"] == [
+        "camera: unplugged"
+    ]
+    (lost_then, *_) = run.told.lost
+    assert lost_then.source == "camera"
+    assert {event.kind for event in lost_then.events} == {"vanished"}
+    assert len(cameras) == 2
+
+
+def test_a_camera_that_cannot_be_opened_is_tried_until_it_can(
+    open_model: Callable[..., Any],
+) -> None:
+    tries = iter(range(1000))
+
+    def open_frames() -> Camera:
+        if next(tries) < 3:
+            raise SourceError("camera: no such device")
+        return Camera()
+
+    run = Run(open_frames, open_model)
+    run.told.wait(lambda: "running" in run.states)
+    run.stop()
+
+    assert run.states == ["starting", "degraded", "running", "stopping"]
+
+
+def test_a_read_that_hangs_is_given_up_and_a_new_reader_answers(
+    open_model: Callable[..., Any],
+) -> None:
+    cameras: list[Camera] = []
+
+    def hang(index: int) -> None:
+        if index == 5:
+            cameras[0].released.wait(LONG_S)
+
+    def open_frames() -> Camera:
+        cameras.append(Camera(hang if not cameras else lambda index: None))
+        return cameras[-1]
+
+    run = Run(open_frames, open_model)
+    run.told.wait(lambda: run.states.count("running") == 2)
+    second = len(run.told.answers)
+    cameras[0].released.set()
+    run.told.wait(lambda: len(run.told.answers) > second + 3)
+    run.stop()
+
+    degraded = [status.reason for status in run.told.states if status.state == "degraded"]
+    assert len(degraded) == 1
+    assert "no frame came for 0.5 s" in str(degraded[0])
+    wait_for(no_readers_left)
+
+
+def test_black_frames_are_never_answered_and_told(open_model: Callable[..., Any]) -> None:
+    class Covered(Camera):
+        def __iter__(self) -> Iterator[Frame]:
+            for frame in super().__iter__():
+                dark = 20 <= frame.index < 60
+                yield Frame.from_rgb(
+                    np.zeros((24, 24, 3), np.uint8) if dark else frame.pixels,
+                    index=frame.index,
+                    source="dark" if dark else "light",
+                )
+
+    run = Run(Covered, open_model, supervision=SupervisionRules(fault_s=0.05))
+    run.told.wait(lambda: run.states.count("running") == 2)
+    run.stop()
+
+    assert {answer.classification.source for answer in run.told.answers} == {"light"}
+    assert run.counts["faulty"] > 0
+    (degraded,) = (status for status in run.told.states if status.state == "degraded")
+    assert "black" in str(degraded.reason)
+
+
+def test_a_model_that_fails_is_loaded_again(
+    tiny_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models: list[Classifier] = []
+
+    def open_model(where: str) -> Classifier:
+        models.append(Classifier.open(tiny_path))
+        if len(models) == 1:
+
+            def fail(*_: Any, **__: Any) -> None:
+                raise InterpreterError("the accelerator was unplugged")
+
+            monkeypatch.setattr(models[0], "classify", fail)
+        return models[-1]
+
+    run = Run(Camera, open_model)
+    run.told.wait(lambda: "running" in run.states)
+    run.stop()
+
+    assert run.states == ["starting", "degraded", "running", "stopping"]
+    assert run.told.states[1].reason == "the accelerator was unplugged"
+    assert len(models) == 2
+    assert run.counts["failed"] == 1
+
+
+def test_a_model_that_hangs_is_given_up_and_its_late_answer_is_not_told(
+    tiny_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = threading.Event()
+    models: list[Classifier] = []
+
+    def open_model(where: str) -> Classifier:
+        models.append(Classifier.open(tiny_path))
+        if len(models) == 1:
+            classify = models[0].classify
+
+            def hang(frame: Frame, **wishes: Any) -> Any:
+                release.wait(LONG_S)
+                return classify(Frame.from_rgb(frame.pixels, source="late"), **wishes)
+
+            monkeypatch.setattr(models[0], "classify", hang)
+        return models[-1]
+
+    rules = SupervisionRules(inference_s=0.3, retry_min_s=0.01)
+    run = Run(Camera, open_model, supervision=rules)
+    run.told.wait(lambda: "running" in run.states)
+    release.set()
+    before = len(run.told.answers)
+    run.told.wait(lambda: len(run.told.answers) > before + 3)
+    run.stop()
+
+    assert {answer.classification.source for answer in run.told.answers} == {"camera"}
+    assert "has not come back" in str(run.told.states[1].reason)
+
+
+def test_models_are_swapped_between_two_frames(
+    tiny_path: Path, open_model: Callable[..., Any]
+) -> None:
+    run = Run(Camera, open_model)
+    run.told.wait(lambda: len(run.told.answers) > 3)
+    other = Classifier.open(tiny_path)
+    asked = threading.Event()
+    classify = other.classify
+
+    def watched(frame: Frame, **wishes: Any) -> Any:
+        asked.set()
+        return classify(frame, **wishes)
+
+    other.classify = watched  # type: ignore[method-assign]
+    run.live.swap(other)
+
+    assert asked.wait(LONG_S)
+    run.stop()
+    assert run.states == ["starting", "running", "stopping"]
+
+
+def test_the_watchdog_is_fed_by_answers_and_by_nothing_else(
+    open_model: Callable[..., Any],
+) -> None:
+    from edge_recog.service.notify import Notifier
+
+    class Counting(Notifier):
+        fed = 0
+        is_ready = 0
+
+        def watchdog(self) -> None:
+            self.fed += 1
+
+        def ready(self, status: str | None = None) -> None:
+            self.is_ready += 1
+
+    notifier = Counting()
+    run = Run(lambda: Camera(count=30), open_model, notifier=notifier)
+    run.end()
+
+    assert notifier.fed == run.counts["answered"]
+    assert notifier.is_ready == 1
+
+
+def test_a_model_that_cannot_be_opened_at_the_start_is_an_error_and_leaves_nothing_behind() -> None:
+    def open_model(where: str) -> Classifier:
+        raise InterpreterError("no interpreter is installed")
+
+    live = LiveClassifier(Camera, open_model)
+    with pytest.raises(InterpreterError, match="no interpreter"):
+        live.run()
+
+    wait_for(no_readers_left)
