@@ -13,13 +13,13 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
 from edge_recog.errors import UsageError
+from edge_recog.service.config.secret_files import read_secret
 from edge_recog.service.sinks import SinkError, encoded, vanished_documents
 from edge_recog.wire import event_document, status_document
 
@@ -255,17 +255,13 @@ def _read_token(path: str) -> str:
     """Return the token in a file.
 
     Raises:
-        UsageError: It cannot be read, or has none in it.
+        UsageError: Others can read it, it cannot be read, or it has none in it.
     """
-    try:
-        lines = Path(path).read_text(encoding="ascii").splitlines()
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: a token is plain ASCII, but this file is not") from error
-    token = lines[0].strip() if lines else ""
+    token = read_secret(path).splitlines()[0].strip()
     if not _TOKEN.fullmatch(token):
-        raise UsageError(f"{path}: its first line must be the token, without spaces")
+        raise UsageError(
+            f"{path}: its first line must be the token, in plain ASCII and without spaces"
+        )
     return token
 
 

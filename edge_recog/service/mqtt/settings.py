@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from edge_recog.errors import UsageError
+from edge_recog.service.config.secret_files import read_secret
 
 PASSWORD_VARIABLE: Final = "EDGE_RECOG_MQTT_PASSWORD"
 """The environment variable that a password is taken from where no file is named."""
@@ -149,17 +149,13 @@ def read_password(settings: MqttSettings) -> str | None:
     """Return the password: of the file, else of the environment; None where there is neither.
 
     Raises:
-        UsageError: The file cannot be read, or is empty.
+        UsageError: Others can read the file, it cannot be read, or it is empty.
     """
     if settings.password_file is None:
         return os.environ.get(PASSWORD_VARIABLE) or None
-    path = Path(settings.password_file)
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not a text file; its first line must be the password") from error
-    if not lines or not lines[0]:
-        raise UsageError(f"{path}: empty; its first line must be the password")
-    return lines[0]
+    password = read_secret(settings.password_file).splitlines()[0]
+    if not password:
+        raise UsageError(
+            f"{settings.password_file}: its first line is empty; it must be the password"
+        )
+    return password

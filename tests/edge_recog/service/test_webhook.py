@@ -171,6 +171,7 @@ def test_the_token_comes_from_a_file_and_may_change(
 ) -> None:
     token = tmp_path / "token"
     token.write_text("s3cret\n")
+    token.chmod(0o600)
     sink = sink_to(hook.url, token_file=str(token))
     sink.answer(answer(event()))
     token.write_text("n3xt")
@@ -183,11 +184,12 @@ def test_the_token_comes_from_a_file_and_may_change(
     ("content", "reason"),
     [
         (None, "cannot be read"),
-        (b"", "must be the token"),
+        (b"", "empty"),
         (b"two words", "must be the token"),
         (b"gr\xc3\xbcn", "plain ASCII"),
+        (b"\xff", "not a text file"),
     ],
-    ids=["missing", "empty", "spaces", "umlaut"],
+    ids=["missing", "empty", "spaces", "umlaut", "binary"],
 )
 def test_a_token_that_is_none_is_refused_at_once(
     tmp_path: Path, content: bytes | None, reason: str
@@ -195,9 +197,18 @@ def test_a_token_that_is_none_is_refused_at_once(
     token = tmp_path / "token"
     if content is not None:
         token.write_bytes(content)
+        token.chmod(0o600)
     with pytest.raises(UsageError, match=reason) as refused:
         sink_to("https://home.local/", token_file=str(token))
     assert "words" not in str(refused.value)
+
+
+def test_a_token_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("s3cret")
+    token.chmod(0o644)
+    with pytest.raises(UsageError, match="chmod 600"):
+        sink_to("https://home.local/", token_file=str(token))
 
 
 def test_a_token_in_the_clear_is_warned_of(
@@ -205,6 +216,7 @@ def test_a_token_in_the_clear_is_warned_of(
 ) -> None:
     token = tmp_path / "token"
     token.write_text("s3cret")
+    token.chmod(0o600)
     sink_to("http://home.local/secret-path", token_file=str(token))
 
     assert "for all to read" in caplog.text

@@ -103,6 +103,7 @@ class Broker:
             self.port: int = free.getsockname()[1]
         self.password_file = folder / "client-password"
         self.password_file.write_text(f"{PASSWORD}\n")
+        self.password_file.chmod(0o600)
         self.ca_file = tls[0] if tls else None
         self._passwords = folder / "broker-passwords"
         self._passwords.touch(0o600)

@@ -129,6 +129,7 @@ def test_a_password_is_the_first_line_of_its_file(
 ) -> None:
     monkeypatch.setenv(PASSWORD_VARIABLE, "other")
     (tmp_path / "password").write_text(" with blanks \r\nmore\n")
+    (tmp_path / "password").chmod(0o600)
     settings = MqttSettings(broker="mqtt://me@home.local", password_file=str(tmp_path / "password"))
 
     assert read_password(settings) == " with blanks "
@@ -146,8 +147,14 @@ def test_without_a_file_a_password_is_taken_from_the_environment(
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(None, "cannot be read"), (b"", "empty"), (b"\n", "empty"), (b"\xff\xfe", "not a text file")],
-    ids=["missing", "empty", "empty line", "binary"],
+    [
+        (None, "cannot be read"),
+        (b"", "empty"),
+        (b"\n", "empty"),
+        (b"\nx", "first line is empty"),
+        (b"\xff\xfe", "not a text file"),
+    ],
+    ids=["missing", "empty", "only a line end", "empty line", "binary"],
 )
 def test_a_password_file_that_is_none_is_refused(
     tmp_path: Path, content: bytes | None, reason: str
@@ -155,5 +162,14 @@ def test_a_password_file_that_is_none_is_refused(
     path = tmp_path / "password"
     if content is not None:
         path.write_bytes(content)
+        path.chmod(0o600)
     with pytest.raises(UsageError, match=reason):
+        read_password(MqttSettings(broker="mqtt://me@home.local", password_file=str(path)))
+
+
+def test_a_password_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_text("s3cret")
+    path.chmod(0o640)
+    with pytest.raises(UsageError, match="chmod 600"):
         read_password(MqttSettings(broker="mqtt://me@home.local", password_file=str(path)))

@@ -300,6 +300,7 @@ def test_refused_credentials_are_told_in_words(
 ) -> None:
     wrong = tmp_path / "wrong"
     wrong.write_text("hunter2\n")
+    wrong.chmod(0o600)
     url = broker.url if known else broker.url.replace("kitchen@", "")
     sink = connect(
         settings(broker=url, password_file=str(wrong) if known else None, version=version)
