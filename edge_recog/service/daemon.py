@@ -92,13 +92,12 @@ class Daemon:
         with self._reloading:
             self._notifier.reloading()
             try:
-                classifier = self._open_model("given")
+                classifier = self._swapped()
             except EdgeRecogError as error:
                 _LOG.error("the model at work stays: %s", error)
             else:
                 if self._mqtt is not None:
                     self._mqtt.change_model(_card(classifier))
-                self.live.swap(classifier)
                 _LOG.info("%s is loaded", classifier.bundle.name)
             self._notifier.ready()
 
@@ -123,6 +122,16 @@ class Daemon:
     def _count(self, outcome: Outcome) -> None:
         with self._counting:
             self.frames[outcome] += 1
+
+    def _swapped(self) -> Classifier:
+        """Return the model that is now at work, loaded anew."""
+        classifier = self._open_model("given")
+        try:
+            self.live.swap(classifier)
+        except BaseException:
+            classifier.close()
+            raise
+        return classifier
 
     def _model(self, where: Where) -> Classifier:
         """Return the model that was opened at the start, and later others."""

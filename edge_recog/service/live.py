@@ -140,11 +140,15 @@ class LiveClassifier:
         self._tell(self._supervisor.stop)
 
     def swap(self, classifier: Classifier) -> None:
-        """Go on with another model, an open one, from the next frame on; the old one is closed."""
-        worker = self._worker
-        if worker is None:
-            raise UsageError("there is no model to swap yet: run first")
-        worker.pending.put(classifier)
+        """Go on with another model, an open one, from the next frame on; the old one is closed.
+
+        Raises:
+            UsageError: There is none to swap at the moment; the other one stays open.
+        """
+        with self._lock:
+            if self._worker is None:
+                raise UsageError("no model is at work at the moment: try again when one is")
+            self._worker.go_on_with(classifier)
 
     # What readers say; see `Listener`.
 
@@ -300,8 +304,6 @@ class _Worker(threading.Thread):
     ) -> None:
         super().__init__(name="classify", daemon=True)
         self.is_retired = False
-        self.pending: NewestSlot[Classifier] = NewestSlot()
-        """Another model to go on with."""
         self.interrupted_ns: int | None = None
         """Since when there are no answers, until that was told."""
         self._live = live
@@ -309,6 +311,16 @@ class _Worker(threading.Thread):
         self._classifier = classifier
         self._slot = slot
         self._source = ""
+        self._lock = threading.Lock()
+        self._next: Classifier | None = None
+        """Another model to go on with."""
+
+    def go_on_with(self, classifier: Classifier) -> None:
+        """Use another model from the next frame on, and close the present one."""
+        with self._lock:
+            before, self._next = self._next, classifier
+        if before is not None:
+            before.close()
 
     def retire(self) -> None:
         """Have it end after the frame that it is at; nothing of that one is told."""
@@ -320,6 +332,7 @@ class _Worker(threading.Thread):
                 self._look_at_next()
         finally:
             self._tell_interruption(time.monotonic_ns())
+            self._change_model()
             self._classifier.close()
 
     def _look_at_next(self) -> None:
@@ -327,9 +340,7 @@ class _Worker(threading.Thread):
         interrupted_ns, self.interrupted_ns = self.interrupted_ns, None
         if interrupted_ns is not None:
             self._tell_interruption(interrupted_ns)
-        if (other := self.pending.take(0.0)) is not None:
-            self._pipeline.replace_classifier(other).close()
-            self._classifier = other
+        self._change_model()
         if item is None:
             return
         reader, frame = item
@@ -343,6 +354,13 @@ class _Worker(threading.Thread):
         except EdgeRecogError as error:
             found = error
         self._live.end(self, ticket, found)
+
+    def _change_model(self) -> None:
+        with self._lock:
+            other, self._next = self._next, None
+        if other is not None:
+            self._pipeline.replace_classifier(other).close()
+            self._classifier = other
 
     def _tell_interruption(self, at_ns: int) -> None:
         self._live.tell_vanished(self._pipeline.interrupt(at_ns), self._source)

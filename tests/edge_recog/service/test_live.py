@@ -12,7 +12,7 @@ import pytest
 
 from edge_recog.cameras.protocol import ClosingSource
 from edge_recog.classifier import Classifier
-from edge_recog.errors import InterpreterError, SourceError
+from edge_recog.errors import ClosedError, InterpreterError, SourceError, UsageError
 from edge_recog.events import EventRules
 from edge_recog.frames import Frame
 from edge_recog.pipeline import PipelineRules
@@ -355,3 +355,30 @@ def test_a_model_that_cannot_be_opened_at_the_start_is_an_error_and_leaves_nothi
         live.run()
 
     wait_for(no_readers_left)
+
+
+def test_a_model_that_comes_while_none_is_at_work_is_refused(
+    open_model: Callable[..., Any],
+) -> None:
+    live = LiveClassifier(Camera, open_model)
+    with open_model("given") as other, pytest.raises(UsageError, match="at the moment"):
+        live.swap(other)
+
+
+def test_of_two_models_at_once_the_later_one_is_used_and_the_others_are_closed(
+    open_model: Callable[..., Any],
+) -> None:
+    run = Run(Camera, open_model)
+    run.told.wait(lambda: len(run.told.answers) > 3)
+    others = [open_model("given") for _ in range(20)]
+    for other in others:
+        run.live.swap(other)
+    before = len(run.told.answers)
+    run.told.wait(lambda: len(run.told.answers) > before + 3)
+    run.stop()
+    wait_for(no_readers_left)
+
+    picture = Frame.from_rgb(np.zeros((8, 8, 3), np.uint8))
+    for other in others:
+        with pytest.raises(ClosedError):
+            other.classify(picture)
