@@ -11,6 +11,7 @@ import msgspec
 
 from edge_recog import __version__
 from edge_recog.cameras import open_source
+from edge_recog.cameras.isolated import IsolatedSource
 from edge_recog.classifier import Classifier
 from edge_recog.errors import EdgeRecogError
 from edge_recog.models import default_model
@@ -68,6 +69,7 @@ class Daemon:
         self.live = LiveClassifier(
             lambda: open_source(config.source),
             self._model,
+            open_isolated=lambda: IsolatedSource(config.source),
             rules=_rules_for(config),
             supervision=config.supervision_rules,
             outputs=self._queues,

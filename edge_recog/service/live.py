@@ -72,6 +72,7 @@ class LiveClassifier:
         open_frames: Callable[[], FrameSource],
         open_model: Callable[[Where], Classifier],
         *,
+        open_isolated: Callable[[], FrameSource] | None = None,
         rules: PipelineRules | None = None,
         supervision: SupervisionRules | None = None,
         outputs: Sequence[Output] = (),
@@ -83,6 +84,8 @@ class LiveClassifier:
         Args:
             open_frames: Opens the source; called anew after every failure, in a reader's thread.
             open_model: Opens the model; called anew after a failure, in a thread of its own.
+            open_isolated: Opens the source so that closing it ends any read, called in place of
+                `open_frames` once a read has hung; the same if None.
             rules: Of the pipeline.
             supervision: Of retries and time limits.
             outputs: Take what there is to tell.
@@ -90,6 +93,7 @@ class LiveClassifier:
             notifier: Tells systemd; nobody if None.
         """
         self._open_frames = open_frames
+        self._open_isolated = open_isolated or open_frames
         self._open_model = open_model
         self._rules = rules
         self._outputs = tuple(outputs)
@@ -228,8 +232,9 @@ class LiveClassifier:
 
     def _do(self, action: Action) -> None:
         match action:
-            case OpenSource(number, after_s):
-                self._readers[number] = Reader(number, self._open_frames, self, after_s=after_s)
+            case OpenSource(number, after_s, isolated):
+                open_it = self._open_isolated if isolated else self._open_frames
+                self._readers[number] = Reader(number, open_it, self, after_s=after_s)
             case CloseSource(number) | AbandonReader(number):
                 # One that hangs lets go of the source when it comes back, if it ever does.
                 reader = self._readers.get(number)

@@ -41,8 +41,6 @@ class Camera(ClosingSource):
     ) -> None:
         super().__init__("camera", length=count)
         self._act = act
-        self.released = threading.Event()
-        """Lets a read that hangs return."""
 
     def __iter__(self) -> Iterator[Frame]:
         index = 0
@@ -203,26 +201,28 @@ def test_a_camera_that_cannot_be_opened_is_tried_until_it_can(
 def test_a_read_that_hangs_is_given_up_and_a_new_reader_answers(
     open_model: Callable[..., Any],
 ) -> None:
-    cameras: list[Camera] = []
+    release = threading.Event()
+    isolated: list[Camera] = []
 
     def hang(index: int) -> None:
         if index == 5:
-            cameras[0].released.wait(LONG_S)
+            release.wait(LONG_S)
 
-    def open_frames() -> Camera:
-        cameras.append(Camera(hang if not cameras else lambda index: None))
-        return cameras[-1]
+    def open_isolated() -> Camera:
+        isolated.append(Camera())
+        return isolated[-1]
 
-    run = Run(open_frames, open_model)
+    run = Run(lambda: Camera(hang), open_model, open_isolated=open_isolated)
     run.told.wait(lambda: run.states.count("running") == 2)
     second = len(run.told.answers)
-    cameras[0].released.set()
+    release.set()
     run.told.wait(lambda: len(run.told.answers) > second + 3)
     run.stop()
 
     degraded = [status.reason for status in run.told.states if status.state == "degraded"]
     assert len(degraded) == 1
     assert "no frame came for 0.5 s" in str(degraded[0])
+    assert len(isolated) == 1
     wait_for(no_readers_left)
 
 
