@@ -41,8 +41,8 @@ def run(
 ) -> None:
     """Classify what a camera sees, until told to stop.
 
-    Without any other place for answers, JSON Lines go to stdout. SIGTERM and Ctrl-C end it, SIGHUP
-    loads the model anew.
+    Without any other place for answers they go to stdout: for people on a terminal, as JSON Lines
+    elsewhere. SIGTERM and Ctrl-C end it, SIGHUP loads the model anew.
 
     Example: edge-recog run model.tflite --source v4l2:/dev/video0
     """

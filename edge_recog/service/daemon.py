@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -21,6 +22,7 @@ from edge_recog.service.jsonl import JsonlSettings, JsonlSink
 from edge_recog.service.live import LiveClassifier
 from edge_recog.service.notify import open_notifier
 from edge_recog.service.sinks import SinkQueue, close_all
+from edge_recog.service.text import TextSink
 from edge_recog.verification import verify
 
 if TYPE_CHECKING:
@@ -162,7 +164,10 @@ class Daemon:
         config = self._config
         jsonl = config.jsonl
         if jsonl is None and config.mqtt is None and config.webhook is None:
-            jsonl = JsonlSettings()
+            if sys.stdout.isatty():
+                yield TextSink(sys.stdout)
+            else:
+                jsonl = JsonlSettings()
         if jsonl is not None:
             yield JsonlSink(jsonl, name_of=self._name_of)
         if config.webhook is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import signal
 import subprocess
@@ -135,6 +137,24 @@ def test_what_cannot_be_used_is_said_in_one_line(
     assert process.returncode == code, err
     assert text in err
     assert "Traceback" not in err
+
+
+def test_on_a_terminal_people_can_read_it(tiny_path: Path) -> None:
+    ours, theirs = os.openpty()
+    program = str(Path(sys.executable).with_name("edge-recog"))
+    source = "synthetic:64x48?count=20&rate=50"
+    with subprocess.Popen(
+        [program, "run", str(tiny_path), "--source", source],
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.wait(LONG_S) == 0
+    os.close(theirs)
+    with os.fdopen(ours, "rb", 0) as terminal:
+        shown = terminal.read(4096).decode()
+
+    assert re.search(r"\d+%.*\(\d+\.\d ms, \d+ a second\)", shown)
+    assert "{" not in shown
 
 
 def _renamed(data: bytes) -> bytes:
