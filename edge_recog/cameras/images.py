@@ -78,6 +78,7 @@ class ImageSource(ClosingSource):
         """
         read_options(path, options, Options)
         super().__init__(path, length=1)
+        self.is_patient = True
 
     def __iter__(self) -> Iterator[Frame]:
         if not self._closed.is_set():
@@ -116,6 +117,7 @@ class FolderSource(ClosingSource):
         super().__init__(path, length=None if self._options.loop else len(self.paths))
         rate = self._options.rate
         self._pace = None if rate is None else Pace(rate, self._closed)
+        self.is_patient = rate is None
 
     def __iter__(self) -> Iterator[Frame]:
         paths = itertools.cycle(self.paths) if self._options.loop else self.paths

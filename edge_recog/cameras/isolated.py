@@ -41,6 +41,7 @@ _ENDING_S: Final = 1.0
 class _Opened(msgspec.Struct, frozen=True, tag="opened"):
     name: str
     length: int | None
+    is_patient: bool
 
 
 class _Failed(msgspec.Struct, frozen=True, tag="failed"):
@@ -89,7 +90,7 @@ class IsolatedSource(ClosingSource):
             self.close()
             self._reap()
             raise
-        self.name, self.length = head.name, head.length
+        self.name, self.length, self.is_patient = head.name, head.length, head.is_patient
 
     def __iter__(self) -> Iterator[Frame]:
         try:
@@ -172,7 +173,7 @@ def main() -> None:
             os._exit(0)
 
         threading.Thread(target=leave_with_parent, daemon=True).start()
-        _send(messages, _Opened(source.name, source.length))
+        _send(messages, _Opened(source.name, source.length, source.is_patient))
         try:
             with source:
                 for frame in source:

@@ -24,6 +24,8 @@ class FrameSource(Protocol):
     """For people: a path, a camera's name. Never with user or password."""
     length: int | None
     """Frames it will yield, as far as that is known beforehand; a progress bar's total."""
+    is_patient: bool
+    """Whether nothing is lost when it is read slowly: a recording that is read and not played."""
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames in order.
@@ -62,6 +64,7 @@ class ClosingSource:
         """
         self.name = name
         self.length = length
+        self.is_patient = False
         self.skipped: dict[Skip, int] = {"damaged": 0, "late": 0, "limited": 0}
         """Frames that were there and were not yielded, by reason."""
         self._closed = threading.Event()

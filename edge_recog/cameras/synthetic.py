@@ -54,6 +54,7 @@ class SyntheticSource(ClosingSource):
         width, height = map(int, match.groups())
         self._card = colour_card(height, width, chosen.seed)
         self._pace = None if chosen.rate is None else Pace(chosen.rate, self._closed)
+        self.is_patient = self._pace is None
 
     def __iter__(self) -> Iterator[Frame]:
         index = 0

@@ -64,6 +64,7 @@ class VideoSource(ClosingSource):
         count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self.length = count if count > 0 and not self._options.loop else None
         self._pace = self._paced(self._capture.get(cv2.CAP_PROP_FPS))
+        self.is_patient = self._pace is None
 
     def __iter__(self) -> Iterator[Frame]:
         index = first = 0  # `first` of this time through the file.

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _TICK_S = 0.1
 """Between two looks at the time."""
+_PATIENCE_S = 1.0
+"""That a recording waits for its last frame to be taken."""
 _TAKE_S = 0.5
 """After which a classifying thread without frames looks whether it is still wanted."""
 
@@ -102,6 +104,9 @@ class LiveClassifier:
         self._lock = threading.RLock()
         """Held for whatever the supervisor is told or says; for microseconds."""
         self._supervisor = Supervisor(supervision, now_ns=time.monotonic_ns(), random=random.random)
+        self._settled = threading.Condition()
+        self._unsettled = 0
+        """Frames of which nothing is known yet."""
         self._slot: NewestSlot[tuple[int, Frame]] = NewestSlot()
         self._readers: dict[int, Reader] = {}
         self._worker: _Worker | None = None
@@ -160,11 +165,18 @@ class LiveClassifier:
         """The source is open."""
         self._tell(self._supervisor.opened, reader)
 
-    def frame(self, reader: int, frame: Frame) -> None:
+    def frame(self, reader: int, frame: Frame, *, is_patient: bool) -> None:
         """A frame was read."""
-        if self._slot.put((reader, frame)):
-            self._count("overwritten")
+        with self._settled:
+            self._unsettled += 1
+        if self._slot.put((reader, frame), patience_s=_PATIENCE_S if is_patient else 0.0):
+            self._settle("overwritten")
         self._tell(self._supervisor.frame_read, reader)
+
+    def settle(self) -> None:
+        """Wait for a moment until it is known what became of all frames."""
+        with self._settled:
+            self._settled.wait_for(lambda: self._unsettled == 0, _PATIENCE_S)
 
     def open_failed(self, reader: int, reason: str) -> None:
         """The source could not be opened."""
@@ -191,7 +203,7 @@ class LiveClassifier:
             if worker is self._worker and not worker.is_retired:
                 ticket = self._supervisor.begin(reader, frame.captured_ns, time.monotonic_ns())
         if ticket is None:
-            self._count("stale")
+            self._settle("stale")
         return ticket
 
     def end(self, worker: _Worker, ticket: int, found: Answer | Passed | EdgeRecogError) -> None:
@@ -214,7 +226,14 @@ class LiveClassifier:
             else:
                 outcome = found.outcome
                 self._tell(self._supervisor.passed, ticket)
+        self._settle(outcome)
+
+    def _settle(self, outcome: Outcome) -> None:
+        """Count what became of a frame."""
         self._count(outcome)
+        with self._settled:
+            self._unsettled -= 1
+            self._settled.notify_all()
 
     def tell_vanished(self, events: tuple[Event, ...], source: str) -> None:
         """Tell everybody what vanished because no frames come any more."""

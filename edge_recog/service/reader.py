@@ -23,8 +23,11 @@ class Listener(Protocol):
     def opened(self, reader: int) -> None:
         """The source is open."""
 
-    def frame(self, reader: int, frame: Frame) -> None:
-        """A frame was read."""
+    def frame(self, reader: int, frame: Frame, *, is_patient: bool) -> None:
+        """A frame was read; of a patient source it may wait until the last one is taken."""
+
+    def settle(self) -> None:
+        """Wait for a moment until it is known what became of all frames."""
 
     def open_failed(self, reader: int, reason: str) -> None:
         """The source could not be opened; the reader ends."""
@@ -104,7 +107,8 @@ class Reader:
                 for frame in source:
                     if self._stop.is_set():
                         return None
-                    self._listener.frame(self.number, frame)
+                    self._listener.frame(self.number, frame, is_patient=source.is_patient)
+                self._listener.settle()
         except EdgeRecogError as error:
             return str(error)
         except Exception as error:  # noqa: BLE001 - a camera's library may raise anything.

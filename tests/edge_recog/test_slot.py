@@ -51,3 +51,39 @@ def test_a_closed_slot_takes_nothing() -> None:
 
     assert slot.put(2) is False
     assert slot.take() is None
+
+
+def test_with_patience_nothing_is_overwritten() -> None:
+    slot: NewestSlot[int] = NewestSlot()
+    overwrote: list[bool] = []
+
+    def put_all() -> None:
+        overwrote.extend(slot.put(number, patience_s=60.0) for number in range(100))
+
+    putting = threading.Thread(target=put_all)
+    putting.start()
+    taken = [slot.take(timeout_s=60.0) for _ in range(100)]
+    putting.join(timeout=60.0)
+
+    assert taken == list(range(100))
+    assert not any(overwrote)
+
+
+def test_patience_ends() -> None:
+    slot: NewestSlot[int] = NewestSlot()
+    slot.put(1)
+
+    assert slot.put(2, patience_s=0.01) is True
+    assert slot.take() == 2
+
+
+def test_closing_lets_go_of_whoever_is_patient() -> None:
+    slot: NewestSlot[int] = NewestSlot()
+    slot.put(1)
+    told: list[bool] = []
+    putting = threading.Thread(target=lambda: told.append(slot.put(2, patience_s=60.0)))
+    putting.start()
+    slot.close()
+    putting.join(timeout=60.0)
+
+    assert told == [False]

@@ -35,7 +35,7 @@ def test_frames_are_those_of_the_source_itself() -> None:
         frames = list(source)
 
     expected = list(open_source("synthetic:33x20?count=3&seed=5"))
-    assert (source.name, source.length) == ("synthetic:33x20", 3)
+    assert (source.name, source.length, source.is_patient) == ("synthetic:33x20", 3, True)
     for frame, other in zip(frames, expected, strict=True):
         np.testing.assert_array_equal(frame.pixels, other.pixels)
         assert (frame.index, frame.source) == (other.index, other.source)

@@ -111,3 +111,16 @@ def test_sources_are_what_the_protocol_says(picture: Path, where: str) -> None:
         assert isinstance(source, FrameSource)
         assert len(list(source)) == source.length
     source.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "is_patient"), [("", True), ("?rate=5", False)], ids=["read", "played"]
+)
+def test_a_recording_is_patient_unless_it_is_played(
+    tmp_path: Path, options: str, is_patient: bool
+) -> None:
+    picture = np.zeros((8, 8, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "one.png"), picture)
+    for where in (f"images:{tmp_path}{options}", f"synthetic:8x8{options}"):
+        with open_source(where) as source:
+            assert source.is_patient is is_patient

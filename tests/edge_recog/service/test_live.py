@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from edge_recog.cameras import open_source
 from edge_recog.cameras.protocol import ClosingSource
 from edge_recog.classifier import Classifier
 from edge_recog.errors import ClosedError, InterpreterError, SourceError, UsageError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from edge_recog.answers import Answer, Vanished
     from edge_recog.supervision import Status
 
+UNWATCHED = PipelineRules(watch=None)
 LONG_S = 60.0
 """Longer than anything takes on a busy machine."""
 QUICK = SupervisionRules(
@@ -141,6 +143,17 @@ def test_a_source_with_an_end_is_classified_to_its_end(open_model: Callable[...,
     indices = [answer.classification.frame_index for answer in run.told.answers]
     assert indices == sorted(set(indices))
     wait_for(no_readers_left)
+
+
+def test_a_recording_that_is_read_and_not_played_is_answered_frame_by_frame(
+    open_model: Callable[..., Any],
+) -> None:
+    run = Run(lambda: open_source("synthetic:32x24?count=300"), open_model, rules=UNWATCHED)
+    run.end()
+
+    assert run.counts == {"answered": 300}
+    indices = [answer.classification.frame_index for answer in run.told.answers]
+    assert indices == list(range(300))
 
 
 def test_stopping_ends_an_endless_source(open_model: Callable[..., Any]) -> None:
