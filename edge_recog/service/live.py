@@ -207,10 +207,10 @@ class LiveClassifier:
         return ticket
 
     def end(self, worker: _Worker, ticket: int, found: Answer | Passed | EdgeRecogError) -> None:
-        """Take what became of a frame; nothing of it is told by a worker that was given up."""
+        """Take what became of a frame; nothing is told of one that was given up with its worker."""
         with self._lock:
-            if worker.is_retired:
-                outcome: Outcome = "failed"
+            if worker.is_retired or not self._supervisor.is_current(ticket):
+                outcome: Outcome = "stale"
             elif isinstance(found, Answer):
                 outcome = "answered"
                 for output in self._outputs:
@@ -251,7 +251,7 @@ class LiveClassifier:
 
     def _do(self, action: Action) -> None:
         match action:
-            case OpenSource(number, after_s, isolated):
+            case OpenSource(number, after_s, isolated) if not self._finished.is_set():
                 open_it = self._open_isolated if isolated else self._open_frames
                 self._readers[number] = Reader(number, open_it, self, after_s=after_s)
             case CloseSource(number) | AbandonReader(number):
@@ -306,6 +306,11 @@ class LiveClassifier:
                 classifier = self._open_model(self._where)
             except EdgeRecogError as error:
                 self._tell(self._supervisor.reload_failed, str(error))
+                return
+            except Exception as error:  # noqa: BLE001 - a delegate's library may raise anything.
+                _LOG.exception("loading the model failed in an unknown way")
+                reason = f"the model cannot be loaded: {type(error).__name__}: {error}"
+                self._tell(self._supervisor.reload_failed, reason)
                 return
             if self._finished.is_set():
                 classifier.close()

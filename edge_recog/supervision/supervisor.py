@@ -157,6 +157,10 @@ class Supervisor:
         self._ticket = self._tickets
         return self._ticket
 
+    def is_current(self, ticket: int) -> bool:
+        """Tell whether it still matters what becomes of a frame; if not, no answer may be told."""
+        return ticket == self._ticket
+
     def answered(self, ticket: int, now_ns: int) -> tuple[Action, ...]:
         """Take that a frame was classified: the only proof that all is well."""
         if self._redeem(ticket):
@@ -328,7 +332,7 @@ class Supervisor:
 
     def _redeem(self, ticket: int) -> bool:
         """Tell whether this frame's fate matters; each one's does once."""
-        if ticket != self._ticket:
+        if not self.is_current(ticket):
             return False
         self._ticket = self._waiting_since_ns = None
         self._is_late = False

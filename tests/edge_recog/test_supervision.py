@@ -951,3 +951,15 @@ def test_no_order_of_things_breaks_it(
                     assert action is actions[-1]
                     is_over = True
         assert it.is_finished == is_over
+
+
+def test_a_frame_matters_until_its_fate_is_told_or_its_reader_is_gone() -> None:
+    it = reading()
+    ticket = begun(it, 0.1)
+    assert it.is_current(ticket)
+    it.answered(ticket, seconds(0.1))
+    assert not it.is_current(ticket)
+
+    later = begun(it, 0.2)
+    it.source_ended(1, "unplugged", seconds(0.2))
+    assert not it.is_current(later)

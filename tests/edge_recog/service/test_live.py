@@ -395,3 +395,28 @@ def test_of_two_models_at_once_the_later_one_is_used_and_the_others_are_closed(
     for other in others:
         with pytest.raises(ClosedError):
             other.classify(picture)
+
+
+def test_whatever_loading_a_model_raises_it_is_tried_again(tiny_path: Path) -> None:
+    tries = iter(range(1000))
+
+    def open_model(where: str) -> Classifier:
+        if next(tries) == 1:
+            raise MemoryError("the delegate's own kind of error")
+        model = Classifier.open(tiny_path)
+        if len(models) == 0:
+            models.append(model)
+            model.classify = fail  # type: ignore[method-assign]
+        return model
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise InterpreterError("lost")
+
+    models: list[Classifier] = []
+    run = Run(Camera, open_model)
+    run.told.wait(lambda: "running" in run.states)
+    run.stop()
+
+    reasons = [str(status.reason) for status in run.told.states if status.state == "degraded"]
+    assert reasons[0] == "lost"
+    assert "MemoryError: the delegate's own kind of error" in reasons[1]
