@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 import msgspec
 
 from edge_recog.answers import Answer
+from edge_recog.cameras.pacing import Limit
 from edge_recog.events import EventDetector, EventRules
 from edge_recog.masks import Region, cropped, masked
 from edge_recog.predictions import Prediction
@@ -95,7 +96,7 @@ class Pipeline:
         self._classifier = classifier
         self._indices: dict[str, int] = {}
         """Label → position in the model's output, of those that were told."""
-        self._due_ns: int | None = None
+        self._limit = Limit(self.rules.rate_limit_fps)
 
     @property
     def present(self) -> Mapping[str, int]:
@@ -127,7 +128,7 @@ class Pipeline:
                 # The next good frame is worth a look, so that recovery is told at once.
                 self._gate.reset()
             return Passed("faulty", fault)
-        if not self._is_due(frame):
+        if not self._limit.passes(frame.captured_ns):
             return Passed("limited")
         shown = masked(frame, self.rules.masks)
         seen = shown if self.rules.roi is None else cropped(shown, self.rules.roi)
@@ -149,21 +150,8 @@ class Pipeline:
         self._smoother.reset()
         if self._gate is not None:
             self._gate.reset()
-        self._due_ns = None
+        self._limit = Limit(self.rules.rate_limit_fps)
         return self._detector.interrupt(at_ns)
-
-    def _is_due(self, frame: Frame) -> bool:
-        if self.rules.rate_limit_fps is None:
-            return True
-        period_ns = int(1e9 / self.rules.rate_limit_fps)
-        now_ns = frame.captured_ns
-        if self._due_ns is None or now_ns - self._due_ns > period_ns:
-            self._due_ns = now_ns
-        if now_ns < self._due_ns:
-            return False
-        # By the period and not from now: a camera of 30 fps limited to 20 gives 20, not 15.
-        self._due_ns += period_ns
-        return True
 
     def _ranked(
         self, result: Classification, smoothed: Mapping[str, float]

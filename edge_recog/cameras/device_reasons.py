@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_recog.cameras.v4l2_modes import Capability, read_capability
+from edge_recog.processes import read_holders
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,24 +126,7 @@ def holders_of(wanted: Callable[[str], bool]) -> list[str]:
     Returns:
         Such as `motion (process 812)`.
     """
-    found = []
-    for folder in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
-        if folder.name == str(os.getpid()):
-            continue
-        try:
-            if any(wanted(_target(link)) for link in (folder / "fd").iterdir()):
-                command = (folder / "comm").read_text(errors="replace").strip()
-                found.append(f"{command} (process {folder.name})")
-        except OSError:
-            continue  # It has ended meanwhile, or is another user's.
-    return found
-
-
-def _target(link: Path) -> str:
-    try:
-        return str(link.readlink())
-    except FileNotFoundError:
-        return ""  # Closed meanwhile.
+    return list(dict.fromkeys(map(str, read_holders(wanted).found)))
 
 
 def why_not_permitted() -> str:

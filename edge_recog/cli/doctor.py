@@ -66,15 +66,16 @@ def doctor(
     """
     set_up_logging(verbose=verbose)
     from edge_recog.doctor import CHECKS, Subject, document, examine, is_fit
-    from edge_recog.doctor.network import Address, Broker
+    from edge_recog.doctor.network import broker_of
+    from edge_recog.service.addresses import Listen
 
     subject = Subject(
         model=model,
         float_model=float_model,
         threads=threads,
         source=source,
-        listen=None if listen is None else Address.parse(listen),
-        broker=None if broker is None else Broker.parse(broker),
+        listen=None if listen is None else Listen.parse(listen),
+        broker=None if broker is None else broker_of(broker),
         broker_password=_password(broker_password_file),
     )
     found = examine(subject)

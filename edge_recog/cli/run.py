@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import signal
-import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,14 +64,13 @@ def run(
 def _run(loaded: LoadedConfig) -> None:
     from edge_recog.service.daemon import Daemon
 
-    if loaded.origin_of("web.listen") != "default":
+    if loaded.config.web is not None and any(key.startswith("web") for key in loaded.origins):
         typer.echo("edge-recog: this version has no live page: [web] is not looked at", err=True)
-    with Daemon(loaded.config) as daemon:
+    with closing(Daemon(loaded.config)) as daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: _aside(daemon.stop))
         signal.signal(signal.SIGHUP, lambda *_: _aside(daemon.reload))
         daemon.run()
-    sys.stdout.flush()
 
 
 def _aside(act: Any) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 
 from edge_recog.doctor.findings import Finding, bad, good, skipped, warning
 from edge_recog.doctor.probes import is_accessible
-from edge_recog.doctor.processes import Holders, read_holders
+from edge_recog.processes import Holders, read_holders
 
 if TYPE_CHECKING:
     from edge_recog.doctor.board import System
@@ -166,7 +166,7 @@ def judge_access(access: Access) -> Finding:
 
 def read_camera_holders(machine: Machine) -> Holders:
     """Return the processes that have a camera open."""
-    return read_holders(machine, lambda target: bool(_DEVICE.fullmatch(target)))
+    return read_holders(lambda target: bool(_DEVICE.fullmatch(target)), proc=machine.path("/proc"))
 
 
 def judge_holders(holders: Holders, source: str | None, device: str | None) -> Finding:

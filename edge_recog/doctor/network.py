@@ -4,59 +4,31 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import socket
 import ssl
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 from edge_recog.doctor.findings import Finding, bad, good, skipped
-from edge_recog.doctor.processes import Holder, read_holders
 from edge_recog.errors import UsageError
+from edge_recog.processes import Holder, read_holders
+from edge_recog.service.mqtt.settings import Broker
 
 if TYPE_CHECKING:
     from edge_recog.doctor.probes import Machine
+    from edge_recog.service.addresses import Listen
 
 _TIMEOUT_S = 5.0
-_PORTS = {"mqtt": 1883, "mqtts": 8883}
-_HOST = re.compile(r"\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<host>[^:\[\]]*)")
 _LISTENING = "0A"
 _NO_NAME = "that is no name of a host"
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where to listen."""
-
-    host: str
-    """Empty for all of the machine's addresses."""
-    port: int
-
-    @classmethod
-    def parse(cls, text: str) -> Address:
-        """Return what `127.0.0.1:8080`, `:8080` or `[::1]:8080` names.
-
-        Raises:
-            UsageError: It has another form.
-        """
-        before, colon, port = text.rpartition(":")
-        host = _HOST.fullmatch(before)
-        if host is None or not colon or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
-            raise UsageError(f"{text!r} is no address: write it like 127.0.0.1:8080 or [::1]:8080")
-        return cls(host["six"] or host["host"] or "", int(port))
-
-    def __str__(self) -> str:
-        """Return e.g. `[::1]:8080`."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True)
 class Port:
     """What came of trying to take an address."""
 
-    address: Address
+    address: Listen
     error: int | None
     """The errno; None if it is free."""
     reason: str
@@ -65,7 +37,7 @@ class Port:
     """Who has it, as far as this user may see."""
 
 
-def read_port(machine: Machine, address: Address) -> Port:
+def read_port(machine: Machine, address: Listen) -> Port:
     """Try to take an address, and give it back at once."""
     try:
         found = socket.getaddrinfo(
@@ -94,7 +66,7 @@ def _holder(machine: Machine, port: int) -> Holder | None:
                 local = fields[1].rpartition(":")[2]
                 if int(local, 16) == port:
                     sockets.add(f"socket:[{fields[9]}]")
-    found = read_holders(machine, lambda target: target in sockets).found
+    found = read_holders(lambda target: target in sockets, proc=machine.path("/proc")).found
     return found[0] if found else None
 
 
@@ -128,42 +100,17 @@ def judge_port(port: Port | None) -> Finding:
     return bad(f"{port.address}: {port.reason}", "name an address of this machine, or 0.0.0.0")
 
 
-@dataclass(frozen=True)
-class Broker:
-    """Where an MQTT broker is."""
+def broker_of(text: str) -> Broker:
+    """Return what `home.local`, `mqtt://user@host:1883` or `mqtts://host` names.
 
-    host: str
-    port: int
-    tls: bool
-    user: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> Broker:
-        """Return what `mqtt://user@host:1883` or `mqtts://host` names.
-
-        Raises:
-            UsageError: It has another form, or a password in it.
-        """
-        form = "write it like mqtt://user@host:1883 or mqtts://host"
-        try:
-            parts = urlsplit(text if "://" in text else f"mqtt://{text}")
-            host, port = parts.hostname, parts.port
-        except ValueError as error:
-            raise UsageError(f"that is no broker: {error}; {form}") from error
-        # The text is not repeated where it may hold a password.
-        if parts.password is not None:
-            raise UsageError(
-                "a password in the broker's address would be seen in the list of processes: "
-                "put it into a file, and name that with --broker-password-file"
-            )
-        if parts.scheme not in _PORTS or not host or parts.path not in {"", "/"} or parts.query:
-            raise UsageError(f"{text!r} is no broker: {form}")
-        user = unquote(parts.username or "")
-        return cls(host, port or _PORTS[parts.scheme], parts.scheme == "mqtts", user)
-
-    def __str__(self) -> str:
-        """Return host and port."""
-        return f"{self.host}:{self.port}"
+    Raises:
+        UsageError: It has another form, or a password in it.
+    """
+    return Broker.parse(
+        text if "://" in text else f"mqtt://{text}",
+        name="--broker",
+        password_name="--broker-password-file",
+    )
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from edge_recog.doctor.accelerator import EdgeTpus
     from edge_recog.doctor.board import System
     from edge_recog.doctor.camera import Access
-    from edge_recog.doctor.network import Address, Broker
     from edge_recog.doctor.packages import Import
     from edge_recog.doctor.storage import Mount
+    from edge_recog.service.addresses import Listen
+    from edge_recog.service.mqtt.settings import Broker
 
 _EDGE_TPU = "edgetpu"
 
@@ -40,7 +41,7 @@ class Subject:
     threads: int = 1
     """How many are meant to be used."""
     source: str | None = None
-    listen: Address | None = None
+    listen: Listen | None = None
     broker: Broker | None = None
     broker_password: bytes | None = field(default=None, repr=False)
 

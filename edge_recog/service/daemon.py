@@ -6,7 +6,7 @@ import logging
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -27,7 +27,6 @@ from edge_recog.verification import verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
 
     from edge_recog.pipeline import Outcome, PipelineRules
     from edge_recog.service.config.sections import Config
@@ -42,7 +41,7 @@ _FLUSH_S: Final = 1.0
 
 
 class Daemon:
-    """Runs a configuration; `with` closes its sinks."""
+    """Runs a configuration, until it is closed."""
 
     def __init__(self, config: Config) -> None:
         """Open model and sinks; the source is opened by `run`.
@@ -111,17 +110,6 @@ class Daemon:
         if self._first is not None:
             self._first.close()
         self._notifier.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _count(self, outcome: Outcome) -> None:
         with self._counting:

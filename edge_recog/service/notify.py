@@ -11,13 +11,12 @@ import re
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from edge_recog.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
 
 _LOG = logging.getLogger(__name__)
 SOCKET_VARIABLE: Final = "NOTIFY_SOCKET"
@@ -53,17 +52,6 @@ class Notifier:
 
     def close(self) -> None:
         """Let go of the socket. Safe to call twice."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class SystemdNotifier(Notifier):

@@ -94,30 +94,41 @@ class Broker:
     """Empty for none."""
 
     @classmethod
-    def parse(cls, text: str) -> Broker:
+    def parse(
+        cls,
+        text: str,
+        *,
+        name: str = "mqtt.broker",
+        password_name: str = "mqtt.password_file",
+    ) -> Broker:
         """Return what `mqtt://user@host:1883` or `mqtts://host` names.
+
+        Args:
+            text: The address.
+            name: Of the setting or option that has it, for messages.
+            password_name: Of the one that names a file with the password.
 
         Raises:
             UsageError: It has another form, or a password in it.
         """
         form = "write it like mqtt://host:1883 or mqtts://user@host"
         if not re.fullmatch(r"[\x21-\x7e]{1,1000}", text):
-            raise UsageError(f"mqtt.broker has spaces or characters beyond ASCII; {form}")
+            raise UsageError(f"{name} has spaces or characters beyond ASCII; {form}")
         try:
             parts = urlsplit(text)
             host, port = parts.hostname, parts.port
         except ValueError as error:
-            raise UsageError(f"mqtt.broker cannot be read: {error}; {form}") from error
+            raise UsageError(f"{name} cannot be read: {error}; {form}") from error
         # The text is not repeated where it may hold a password.
         if parts.password is not None:
             raise UsageError(
-                "mqtt.broker has a password in it; put it into a file and name that with "
-                "mqtt.password_file"
+                f"{name} has a password in it; put it into a file and name that with "
+                f"{password_name}"
             )
         if parts.scheme not in _PORTS or parts.path not in {"", "/"} or parts.query:
-            raise UsageError(f"mqtt.broker is {text!r}; {form}")
+            raise UsageError(f"{name} is {text!r}; {form}")
         if not host or parts.fragment or port == 0 or _is_no_name(host):
-            raise UsageError(f"mqtt.broker is {text!r}; {form}")
+            raise UsageError(f"{name} is {text!r}; {form}")
         user = unquote(parts.username or "")
         return cls(host, port or _PORTS[parts.scheme], parts.scheme == "mqtts", user)
 

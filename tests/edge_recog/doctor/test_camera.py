@@ -26,7 +26,7 @@ from edge_recog.doctor.camera import (
     read_stream,
     scheme_of,
 )
-from edge_recog.doctor.processes import Holder, Holders, read_holders
+from edge_recog.processes import Holder, Holders, read_holders
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -159,7 +159,7 @@ def test_processes_of_others_are_counted(
 
     monkeypatch.setattr(Path, "iterdir", refuse)
 
-    assert read_holders(machine, bool) == Holders((), 1)
+    assert read_holders(bool, proc=machine.path("/proc")) == Holders((), 1)
 
 
 _TAKEN = Holders((Holder(812, "motion", "/dev/video0"), Holder(812, "motion", "/dev/media0")), 3)

@@ -9,9 +9,10 @@ import pytest
 
 from edge_recog.doctor import CHECKS, Check, Row, Subject, document, examine, is_fit
 from edge_recog.doctor.findings import OUTCOMES, Finding, bad, good, skipped, warning
-from edge_recog.doctor.network import Address, Broker
 from edge_recog.doctor.probes import Machine, Said
 from edge_recog.errors import SourceError
+from edge_recog.service.addresses import Listen
+from edge_recog.service.mqtt.settings import Broker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,7 +176,7 @@ def test_a_sources_format_and_rows_are_judged() -> None:
 def test_a_source_an_address_and_a_broker_are_tried_where_they_are_named() -> None:
     subject = Subject(
         source="synthetic:32x32",
-        listen=Address("127.0.0.1", 0),
+        listen=Listen("127.0.0.1", 0),
         broker=Broker("127.0.0.1", 1, False),
     )
     ids = ("first-frame", "port", "broker")

@@ -17,10 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_recog.doctor.network import (
-    Address,
-    Broker,
     Greeting,
     Port,
+    broker_of,
     connect_packet,
     greet,
     judge_broker,
@@ -28,8 +27,10 @@ from edge_recog.doctor.network import (
     read_port,
 )
 from edge_recog.doctor.probes import Machine
-from edge_recog.doctor.processes import Holder
 from edge_recog.errors import UsageError
+from edge_recog.processes import Holder
+from edge_recog.service.addresses import Listen
+from edge_recog.service.mqtt.settings import Broker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,26 +43,26 @@ _WAIT_S = 30
 @pytest.mark.parametrize(
     ("text", "address"),
     [
-        ("127.0.0.1:8080", Address("127.0.0.1", 8080)),
-        (":8080", Address("", 8080)),
-        ("[::1]:8080", Address("::1", 8080)),
-        ("pi.local:0", Address("pi.local", 0)),
+        ("127.0.0.1:8080", Listen("127.0.0.1", 8080)),
+        (":8080", Listen("", 8080)),
+        ("[::1]:8080", Listen("::1", 8080)),
+        ("pi.local:0", Listen("pi.local", 0)),
     ],
 )
-def test_an_address_is_host_and_port(text: str, address: Address) -> None:
-    assert Address.parse(text) == address
+def test_an_address_is_host_and_port(text: str, address: Listen) -> None:
+    assert Listen.parse(text) == address
     assert str(address) == text
 
 
 @pytest.mark.parametrize("text", ["", "8080", "::1:8080", "host:", "host:x", "h:65536", "h:-1"])
 def test_any_other_address_is_a_usage_error(text: str) -> None:
     with pytest.raises(UsageError, match="write it like"):
-        Address.parse(text)
+        Listen.parse(text)
 
 
 @given(st.text())
 def test_parsing_raises_nothing_but_usage_errors(text: str) -> None:
-    for parse in (Address.parse, Broker.parse):
+    for parse in (Listen.parse, broker_of):
         try:
             parse(text)
         except UsageError:
@@ -70,7 +71,7 @@ def test_parsing_raises_nothing_but_usage_errors(text: str) -> None:
 
 def test_a_free_port_is_given_back_at_once() -> None:
     for _ in range(2):
-        assert read_port(Machine(), Address(_HERE, 0)).error is None
+        assert read_port(Machine(), Listen(_HERE, 0)).error is None
 
 
 def test_a_taken_port_is_told_with_who_has_it(build: Callable[..., Machine]) -> None:
@@ -83,7 +84,7 @@ def test_a_taken_port_is_told_with_who_has_it(build: Callable[..., Machine]) -> 
             {"/proc/net/tcp": f"  sl local_address …\n{row}\n", "/proc/812/comm": "nginx\n"},
             links={"/proc/812/fd/6": "socket:[4711]"},
         )
-        port = read_port(machine, Address(_HERE, number))
+        port = read_port(machine, Listen(_HERE, number))
 
     assert port.error == errno.EADDRINUSE
     assert port.holder == Holder(812, "nginx", "socket:[4711]")
@@ -94,7 +95,7 @@ def test_the_holder_of_a_port_of_another_user_is_not_known(build: Callable[..., 
     with socket.socket() as other:
         other.bind((_HERE, 0))
         other.listen()
-        port = read_port(build({}), Address(_HERE, other.getsockname()[1]))
+        port = read_port(build({}), Listen(_HERE, other.getsockname()[1]))
 
     assert port.holder is None
     assert "another user" in judge_port(port).evidence
@@ -103,10 +104,10 @@ def test_the_holder_of_a_port_of_another_user_is_not_known(build: Callable[..., 
 
 def test_a_host_that_does_not_exist_is_bad() -> None:
     # Of the range for documentation, RFC 5737.
-    assert judge_port(read_port(Machine(), Address("192.0.2.1", 0))).outcome == "bad"
+    assert judge_port(read_port(Machine(), Listen("192.0.2.1", 0))).outcome == "bad"
 
 
-_ADDRESS = Address(_HERE, 80)
+_ADDRESS = Listen(_HERE, 80)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_the_daemon_must_be_able_to_listen(port: Port | None, outcome: str, word
     ],
 )
 def test_a_broker_is_an_address(text: str, broker: Broker) -> None:
-    assert Broker.parse(text) == broker
+    assert broker_of(text) == broker
 
 
 @pytest.mark.parametrize(
@@ -145,12 +146,12 @@ def test_a_broker_is_an_address(text: str, broker: Broker) -> None:
 )
 def test_any_other_broker_is_a_usage_error(text: str) -> None:
     with pytest.raises(UsageError, match="write it like mqtt://"):
-        Broker.parse(text)
+        broker_of(text)
 
 
 def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
     with pytest.raises(UsageError, match="--broker-password-file") as caught:
-        Broker.parse("mqtt://me:hunter2@home")
+        broker_of("mqtt://me:hunter2@home")
     assert "hunter2" not in str(caught.value)
 
 
@@ -290,7 +291,7 @@ def test_a_certificate_that_nobody_signed_is_refused(
 @pytest.mark.parametrize("host", ["a..b", "x" * 64, "\udcff"], ids=["empty", "long", "no text"])
 def test_a_name_that_is_none_is_told(host: str) -> None:
     assert judge_broker(greet(Broker(host, 1883, False))).outcome == "bad"
-    assert judge_port(read_port(Machine(), Address(host, 8080))).outcome == "bad"
+    assert judge_port(read_port(Machine(), Listen(host, 8080))).outcome == "bad"
 
 
 def test_a_user_that_is_no_text_is_told() -> None:

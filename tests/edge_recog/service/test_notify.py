@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import socket
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,7 +58,7 @@ def systemd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Systemd]
 
 @pytest.fixture
 def notifier(systemd: Systemd) -> Iterator[Notifier]:
-    with open_notifier(systemd.environ) as notifier:
+    with closing(open_notifier(systemd.environ)) as notifier:
         yield notifier
 
 
@@ -111,7 +112,7 @@ def test_a_status_is_told_when_it_changes(notifier: Notifier, systemd: Systemd) 
 def test_a_status_is_never_taken_for_another_variable(text: str) -> None:
     with (
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end,
-        SystemdNotifier("@" + _bind_to_free_name(end)) as notifier,
+        closing(SystemdNotifier("@" + _bind_to_free_name(end))) as notifier,
     ):
         end.settimeout(10)
         notifier.status(f"STATUS {text}")
@@ -136,7 +137,7 @@ def test_whoever_does_not_listen_any_more_is_said_once(
 
 def test_a_status_that_got_lost_is_told_again(tmp_path: Path) -> None:
     address = tmp_path / "notify"
-    with SystemdNotifier(str(address)) as notifier:
+    with closing(SystemdNotifier(str(address))) as notifier:
         notifier.status("running")
         systemd = Systemd(str(address))
         notifier.status("running")
@@ -155,7 +156,7 @@ def test_closing_twice_is_once_and_ends_the_talk(notifier: Notifier, systemd: Sy
 
 @pytest.mark.parametrize("environ", [{}, {"NOTIFY_SOCKET": ""}], ids=["absent", "empty"])
 def test_without_systemd_nobody_is_told(environ: dict[str, str]) -> None:
-    with open_notifier(environ) as notifier:
+    with closing(open_notifier(environ)) as notifier:
         notifier.ready("running")
         notifier.status("running")
         notifier.watchdog()

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from edge_recog.doctor.probes import read_text
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
-    from edge_recog.doctor.probes import Machine
+PROC: Final = Path("/proc")
 
 
 @dataclass(frozen=True)
@@ -38,10 +36,15 @@ class Holders:
     """Processes of other users, which could not be looked into."""
 
 
-def read_holders(machine: Machine, wanted: Callable[[str], bool]) -> Holders:
-    """Return the processes, this one apart, that have something open of which `wanted` is true."""
+def read_holders(wanted: Callable[[str], bool], *, proc: Path = PROC) -> Holders:
+    """Return the processes, this one apart, that have something open of which `wanted` is true.
+
+    Args:
+        wanted: Tells of what a descriptor leads to whether it is about that.
+        proc: Where the kernel tells of processes.
+    """
     found, hidden = [], 0
-    for folder in machine.paths("/proc/[0-9]*"):
+    for folder in sorted(proc.glob("[0-9]*"), key=lambda path: int(path.name)):
         if folder.name == str(os.getpid()):
             continue
         try:
@@ -52,9 +55,15 @@ def read_holders(machine: Machine, wanted: Callable[[str], bool]) -> Holders:
             continue
         except OSError:
             continue  # It has ended meanwhile.
-        command = read_text(folder / "comm") or "unknown"
-        found += [Holder(int(folder.name), command, t) for t in targets if wanted(t)]
+        found += [Holder(int(folder.name), _command(folder), t) for t in targets if wanted(t)]
     return Holders(tuple(found), hidden)
+
+
+def _command(folder: Path) -> str:
+    try:
+        return (folder / "comm").read_text(errors="replace").strip("\0 \t\r\n") or "unknown"
+    except OSError:
+        return "unknown"
 
 
 def _target(link: Path) -> str:
