@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_recog.answers import Vanished
 from edge_recog.service.jsonl import JsonlSettings, JsonlSink, RotatedLines, StreamLines
-from edge_recog.service.sinks import SinkError
+from edge_recog.service.sinks import KINDS, SinkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,6 +68,26 @@ def test_answers_events_and_states_are_one_line_each(
     assert (said[2]["event"], said[2]["label"]) == ("appeared", "shirt")
     sink.close()
     sink.close()
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"), [(KINDS, ["hat", "shirt"]), (("status",), [])], ids=["all", "status"]
+)
+def test_what_vanished_without_a_frame_is_written_as_events(
+    tmp_path: Path,
+    event: Callable[..., Any],
+    name_of: Callable[[str], str],
+    kinds: tuple[Any, ...],
+    expected: list[str],
+) -> None:
+    path = tmp_path / "answers.jsonl"
+    sink = JsonlSink(JsonlSettings(path=str(path), kinds=kinds), name_of=name_of)
+    sink.vanished(Vanished((event("vanished", "hat"), event("vanished", "shirt")), "kitchen"))
+    sink.close()
+
+    said = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [one["label"] for one in said] == expected
+    assert {(one["event"], one["source"]) for one in said} <= {("vanished", "kitchen")}
 
 
 def test_only_what_is_asked_for_is_written(

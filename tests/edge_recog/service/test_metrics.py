@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from edge_recog.answers import Vanished
 from edge_recog.service.metrics import BUCKETS_S, CONTENT_TYPE, Metrics
 from edge_recog.service.sinks import SinkQueue
 
@@ -77,6 +78,9 @@ def test_events_are_counted_without_their_labels(
     found = samples(metrics)
     assert found["edge_recog_events_total", "appeared"] == 2
     assert found["edge_recog_events_total", "vanished"] == 1
+
+    metrics.vanished(Vanished((event("vanished", "shirt"), event("vanished", "hat")), "kitchen"))
+    assert samples(metrics)["edge_recog_events_total", "vanished"] == 3
     assert b"shirt" not in metrics.exposition()
 
 

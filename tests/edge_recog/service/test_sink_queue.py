@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_recog.answers import Answer
+from edge_recog.answers import Answer, Vanished
 from edge_recog.service.sinks import SinkError, SinkQueue, close_all, documents_of, encoded
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ class Recorder:
 
     def answer(self, answer: Answer) -> None:
         self._take(answer)
+
+    def vanished(self, vanished: Vanished) -> None:
+        self._take(vanished)
 
     def status(self, status: Any) -> None:
         self._take(status)
@@ -293,3 +296,21 @@ def test_an_answer_says_its_classification_then_its_events(
 
 def test_a_name_that_is_no_utf8_is_written_all_the_same() -> None:
     assert encoded({"source": "caf\udce9"}) == b'{"source": "caf?"}'
+
+
+def test_what_vanished_without_a_frame_reaches_the_sink_and_is_news(
+    sink: Recorder, answer: Callable[..., Answer], event: Callable[..., Any]
+) -> None:
+    sink.gate.clear()
+    queue = SinkQueue(sink, size=2)
+    queue.answer(answer(index=0))
+    assert sink.entered.wait(_PATIENCE_S)
+    gone = Vanished((event("vanished", "hat"),), "kitchen")
+    queue.answer(answer(index=1))
+    queue.vanished(gone)
+    queue.answer(answer(index=2))
+    sink.gate.set()
+    queue.close(_PATIENCE_S)
+
+    assert queue.dropped == 1
+    assert gone in sink.items

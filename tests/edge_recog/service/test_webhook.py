@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_recog.answers import Vanished
 from edge_recog.errors import UsageError
 from edge_recog.service.sinks import SinkError
 from edge_recog.service.webhook import Target, WebhookSettings, WebhookSink
@@ -72,6 +73,15 @@ def hook() -> Iterator[Hook]:
 
 def sink_to(url: str, **settings: Any) -> WebhookSink:
     return WebhookSink(WebhookSettings(url=url, **{"backoff_s": 0.001, **settings}))
+
+
+def test_what_vanished_without_a_frame_is_posted_too(hook: Hook, event: Callable[..., Any]) -> None:
+    gone = Vanished((event("vanished", "hat"),), "kitchen")
+    sink_to(hook.url).vanished(gone)
+    sink_to(hook.url, kinds=("status",)).vanished(gone)
+
+    (body,) = hook.bodies
+    assert (body["event"], body["label"], body["source"]) == ("vanished", "hat", "kitchen")
 
 
 def test_each_event_is_one_request(

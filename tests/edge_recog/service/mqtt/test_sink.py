@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from edge_recog.answers import Vanished
 from edge_recog.errors import UsageError
 from edge_recog.service.mqtt.settings import PASSWORD_VARIABLE, MqttSettings
 from edge_recog.service.mqtt.sink import MqttSink
@@ -553,3 +554,28 @@ def test_an_error_of_ours_does_not_end_the_thread_that_reconnects(
 
     listener.wait_for_topic(_SHIRT)
     assert sink.problem is None
+
+
+def test_what_vanished_because_the_camera_is_lost_is_told_as_an_event(
+    broker: Any,
+    settings: Callable[..., MqttSettings],
+    connect: Callable[..., MqttSink],
+    answer: Callable[..., Answer],
+    event: Callable[..., Any],
+    status: Callable[..., Any],
+) -> None:
+    listener = broker.listen()
+    sink = connect(settings())
+    sink.answer(answer(event("appeared", "shirt")))
+    listener.wait_for(lambda one: b'"present":["shirt"]' in one.payload)
+    sink.status(status("degraded", "the camera is lost"))
+    sink.vanished(Vanished((event("vanished", "shirt"),), "kitchen"))
+
+    told = listener.wait_for(lambda one: b'"vanished"' in one.payload)
+    assert told.topic == f"{_ROOT}/event"
+    document = json.loads(told.payload)
+    assert (document["label"], document["source"], document["duration_s"]) == (
+        "shirt", "kitchen", 1.5,
+    )  # fmt: skip
+    late = broker.listen()
+    assert json.loads(late.wait_for_topic(f"{_ROOT}/state").payload)["present"] == []
