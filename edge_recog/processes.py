@@ -1,8 +1,9 @@
-"""Which process holds a file, as far as this user may see."""
+"""Other processes: which one holds a file, and how to start one of our own."""
 
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,6 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PROC: Final = Path("/proc")
+
+
+def module_command(name: str, *arguments: str) -> list[str]:
+    """Return what runs a module of ours in another process, with `same_packages` around it.
+
+    Without the folder in which that happens to start, where anything may be called like a package.
+    """
+    return [sys.executable, "-P", "-m", name, *arguments]
+
+
+def same_packages() -> dict[str, str]:
+    """Return the variables by which a child sees the packages that this process sees."""
+    return {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ import os
 import select
 import struct
 import subprocess
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
@@ -27,6 +26,7 @@ from edge_recog.cameras.addresses import without_secrets
 from edge_recog.cameras.protocol import ClosingSource
 from edge_recog.errors import EdgeRecogError, SourceError, UsageError
 from edge_recog.frames import Frame
+from edge_recog.processes import module_command, same_packages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +79,10 @@ class IsolatedSource(ClosingSource):
         """
         super().__init__(without_secrets(where))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            module_command(__name__),
+            env=os.environ | same_packages(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -17,6 +17,7 @@ import msgspec
 from edge_recog.cameras import open_source
 from edge_recog.doctor.findings import Finding, bad, good, skipped, warning
 from edge_recog.errors import EdgeRecogError
+from edge_recog.processes import module_command, same_packages
 
 if TYPE_CHECKING:
     from edge_recog.doctor.probes import Machine
@@ -43,9 +44,9 @@ class FirstFrame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def read_frame(machine: Machine, source: str) -> FirstFrame:
     """Return what the first frame of a source is like."""
     said = machine.run(
-        [sys.executable, "-P", "-m", __spec__.name],
+        module_command(__spec__.name),
         given=source,
-        environment={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        environment=same_packages(),
         timeout_s=_TIMEOUT_S,
     )
     if said is None or said.code is None:

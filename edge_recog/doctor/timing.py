@@ -14,6 +14,7 @@ import numpy as np
 from edge_recog.classifier import Classifier
 from edge_recog.errors import EdgeRecogError
 from edge_recog.frames import Frame
+from edge_recog.processes import module_command, same_packages
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,9 +83,9 @@ def read_first_answer(machine: Machine, model: Path, *, delegate: str | None = N
     task = _Task(str(model), delegate, time.monotonic_ns())
     given = msgspec.json.encode(task).decode()
     said = machine.run(
-        [sys.executable, "-P", "-m", __spec__.name],
+        module_command(__spec__.name),
         given=given,
-        environment={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        environment=same_packages(),
         timeout_s=_FIRST_TIMEOUT_S,
     )
     if said is None or said.code is None:

@@ -25,6 +25,7 @@ from edge_recog.errors import (
 )
 from edge_recog.interpreters.delegates import DelegateSpec
 from edge_recog.interpreters.opening import open_interpreter
+from edge_recog.processes import module_command, same_packages
 
 _ERRORS: dict[str, type[EdgeRecogError]] = {
     error.__name__: error
@@ -81,9 +82,8 @@ def try_model(
     """
     accelerator = (delegate.library, dict(delegate.options)) if delegate else None
     options = _Options(threads, backend, accelerator, memory_mb)
-    command = [sys.executable, "-P", "-m", __spec__.name, msgspec.json.encode(options).decode()]
-    # The child sees the same packages, however this process came to see them.
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = module_command(__spec__.name, msgspec.json.encode(options).decode())
+    environment = os.environ | same_packages()
     try:
         child = subprocess.run(
             command,

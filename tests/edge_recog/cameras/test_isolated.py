@@ -59,6 +59,15 @@ def test_what_cannot_be_opened_is_told_as_ever(
         IsolatedSource(where)
 
 
+def test_what_lies_in_the_working_folder_is_not_taken_for_a_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "msgspec.py").write_text("raise SystemExit('not ours')")
+    monkeypatch.chdir(tmp_path)
+    with IsolatedSource("synthetic:8x8?count=1") as source:
+        assert len(list(source)) == 1
+
+
 def test_closing_ends_a_reader_and_its_process_at_once() -> None:
     source = IsolatedSource("synthetic:64x48?rate=2")
     read: list[int] = []
