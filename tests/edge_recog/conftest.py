@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import shutil
+import subprocess
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import flatbuffers
 import numpy as np
@@ -348,6 +350,31 @@ def edge_recog(
 
     yield run
     root.handlers[:], root.level = handlers, level
+
+
+@pytest.fixture(scope="session")
+def self_signed(
+    tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoReturn]
+) -> Callable[[str], tuple[str, str]]:
+    """Return what makes the files of a certificate that nobody else vouches for, and of its key.
+
+    It is for a name such as `DNS:localhost` or `IP:127.0.0.1`.
+    """
+
+    def make(name: str) -> tuple[str, str]:
+        openssl = shutil.which("openssl")
+        if openssl is None:
+            missing("openssl is not installed")
+        folder = tmp_path_factory.mktemp("tls")
+        certificate, key = str(folder / "certificate.pem"), str(folder / "key.pem")
+        command = (
+            f"{openssl} req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
+            f"-subj /CN=test -addext subjectAltName={name} -keyout {key} -out {certificate}"
+        )
+        subprocess.run(command.split(), check=True, capture_output=True)
+        return certificate, key
+
+    return make
 
 
 @pytest.fixture

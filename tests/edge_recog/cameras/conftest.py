@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.server
 import queue
-import shutil
 import ssl
 import subprocess
 import threading
@@ -90,10 +89,10 @@ class HttpCamera:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
 
-    def use_tls(self, certificate: Path) -> None:
+    def use_tls(self, certificate: tuple[str, str]) -> None:
         """Speak TLS from now on, with a file of certificate and key."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
+        context.load_cert_chain(*certificate)
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
 
     @property
@@ -136,18 +135,9 @@ def http_camera() -> Iterator[HttpCamera]:
 
 
 @pytest.fixture(scope="session")
-def certificate(
-    tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoReturn]
-) -> Path:
-    """Return a file of a certificate for localhost, signed by itself, and its key."""
-    openssl = shutil.which("openssl") or missing("openssl is not installed")
-    path = tmp_path_factory.mktemp("tls") / "camera.pem"
-    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    command += ["-keyout", str(path), "-out", str(path) + ".crt"]
-    subprocess.run(command, check=True, capture_output=True)
-    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
-    return path
+def certificate(self_signed: Callable[[str], tuple[str, str]]) -> tuple[str, str]:
+    """Return the files of a certificate for localhost, signed by itself, and of its key."""
+    return self_signed("DNS:localhost")
 
 
 class RtspServer(NamedTuple):

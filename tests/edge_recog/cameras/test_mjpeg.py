@@ -12,7 +12,6 @@ from edge_recog.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -371,7 +370,7 @@ def test_a_port_where_nothing_listens_is_named() -> None:
 
 
 @pytest.fixture
-def tls_address(http_camera: Any, certificate: Path) -> str:
+def tls_address(http_camera: Any, certificate: tuple[str, str]) -> str:
     """Return the address of a camera that speaks TLS."""
     http_camera.use_tls(certificate)
     return f"https://localhost:{http_camera.port}/video.mjpg"
@@ -381,10 +380,10 @@ def test_a_camera_with_tls_is_read_and_interrupted(
     http_camera: Any,
     stream: Any,
     tls_address: str,
-    certificate: Path,
+    certificate: tuple[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", f"{certificate}.crt")
+    monkeypatch.setenv("SSL_CERT_FILE", certificate[0])
     source = open_source(f"{tls_address}#read_timeout_s=600")
     seen: list[int] = []
     last = threading.Event()
@@ -413,9 +412,12 @@ def test_a_camera_whose_certificate_is_not_trusted_is_refused(tls_address: str) 
 
 
 def test_a_redirect_that_gives_up_tls_is_not_followed(
-    http_camera: Any, tls_address: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
+    http_camera: Any,
+    tls_address: str,
+    certificate: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", f"{certificate}.crt")
+    monkeypatch.setenv("SSL_CERT_FILE", certificate[0])
     http_camera.script = answer(302, Location="http://localhost/x")
 
     with pytest.raises(SourceError, match="without TLS: not followed"):

@@ -269,18 +269,10 @@ def test_what_is_no_broker_is_told(answer: bytes, tls: bool, problem: str) -> No
 
 
 def test_a_certificate_that_nobody_signed_is_refused(
-    tmp_path: Path, missing: Callable[[str], NoReturn]
+    self_signed: Callable[[str], tuple[str, str]],
 ) -> None:
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        missing("openssl is not installed")
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-days", "2", "-subj", "/CN=broker"]
-    command += ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(command, check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(*self_signed("DNS:broker"))
     with _server(b"\x20\x02\x00\x00", context) as port:
         greeting = greet(Broker(_HERE, port, True))
 

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -322,18 +320,9 @@ def test_what_is_no_http_is_an_error(
 
 
 @pytest.fixture
-def certificate(tmp_path: Path, missing: Callable[[str], NoReturn]) -> tuple[str, str]:
+def certificate(self_signed: Callable[[str], tuple[str, str]]) -> tuple[str, str]:
     """Return the files of a certificate for 127.0.0.1 and its key."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        missing("openssl is not installed")
-    cert, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
-    command = (
-        f"{openssl} req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
-        f"-subj /CN=test -addext subjectAltName=IP:127.0.0.1 -keyout {key} -out {cert}"
-    )
-    subprocess.run(command.split(), check=True, capture_output=True)
-    return cert, key
+    return self_signed("IP:127.0.0.1")
 
 
 @pytest.fixture

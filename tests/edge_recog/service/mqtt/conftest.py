@@ -189,19 +189,10 @@ def broker(mosquitto: str, tmp_path: Path) -> Iterator[Broker]:
 
 @pytest.fixture
 def secure_broker(
-    mosquitto: str, tmp_path: Path, missing: Callable[[str], NoReturn]
+    mosquitto: str, tmp_path: Path, self_signed: Callable[[str], tuple[str, str]]
 ) -> Iterator[Broker]:
     """Run a broker that speaks TLS with a certificate that only its `ca_file` vouches for."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        missing("openssl is not installed")
-    cert, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
-    command = (
-        f"{openssl} req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
-        f"-subj /CN=test -addext subjectAltName=IP:127.0.0.1 -keyout {key} -out {cert}"
-    )
-    subprocess.run(command.split(), check=True, capture_output=True)
-    one = Broker(mosquitto, tmp_path, tls=(cert, key))
+    one = Broker(mosquitto, tmp_path, tls=self_signed("IP:127.0.0.1"))
     one.start()
     yield one
     one.close()
