@@ -31,6 +31,9 @@ SOURCES = {
 """Scheme → class taking (rest of the text, options). Those of network cameras get the whole
 address, user and password included."""
 
+CAMERAS = frozenset({"v4l2", "picamera2", "rtsp", "http", "https"})
+"""Schemes of sources with a sensor, whose noise never stands still."""
+
 ADDRESSES = frozenset({"rtsp", "http", "https"})
 """Schemes of addresses. What follows their question mark is the camera's own; options of ours
 follow `#`, which is never sent: `rtsp://camera.local/live?channel=1#rate=5`."""

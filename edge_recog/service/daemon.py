@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from edge_recog import __version__
-from edge_recog.cameras import open_source
+from edge_recog.cameras import CAMERAS, open_source
 from edge_recog.cameras.isolated import IsolatedSource
 from edge_recog.classifier import Classifier
 from edge_recog.errors import EdgeRecogError
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from edge_recog.service.sinks import Sink
 
 _LOG = logging.getLogger(__name__)
-_CAMERAS: Final = frozenset({"picamera2", "v4l2", "rtsp", "http", "https"})
-"""Schemes of sources whose picture cannot stand still: a sensor's noise never does."""
 _FLUSH_S: Final = 1.0
 """For all sinks together, at the end."""
 
@@ -181,7 +179,7 @@ class Daemon:
 def _rules_for(config: Config) -> PipelineRules:
     """Return what is done with every frame: recordings and test pictures may stand still."""
     rules = config.pipeline_rules
-    is_camera = config.source.partition(":")[0] in _CAMERAS
+    is_camera = config.source.partition(":")[0] in CAMERAS
     if is_camera or rules.watch is None:
         return rules
     watch = msgspec.structs.replace(rules.watch, freeze_s=None)

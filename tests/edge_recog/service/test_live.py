@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -120,17 +119,16 @@ def open_model(tiny_path: Path) -> Callable[..., Classifier]:
     return lambda where: Classifier.open(tiny_path)
 
 
-def no_readers_left() -> bool:
-    return not any(
-        thread.name.startswith(("reader-", "classify")) for thread in threading.enumerate()
-    )
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    until_s = time.monotonic() + LONG_S
-    while not condition():
-        assert time.monotonic() < until_s
-        time.sleep(0.01)
+def all_threads_end() -> bool:
+    """Wait for the threads that read and classify; tell whether they have ended."""
+    ours = [
+        thread
+        for thread in threading.enumerate()
+        if thread.name.startswith(("reader-", "classify", "model-loader"))
+    ]
+    for thread in ours:
+        thread.join(LONG_S)
+    return not any(thread.is_alive() for thread in ours)
 
 
 def test_a_source_with_an_end_is_classified_to_its_end(open_model: Callable[..., Any]) -> None:
@@ -142,7 +140,7 @@ def test_a_source_with_an_end_is_classified_to_its_end(open_model: Callable[...,
     assert sum(run.counts.values()) <= 40
     indices = [answer.classification.frame_index for answer in run.told.answers]
     assert indices == sorted(set(indices))
-    wait_for(no_readers_left)
+    assert all_threads_end()
 
 
 def test_a_recording_that_is_read_and_not_played_is_answered_frame_by_frame(
@@ -163,7 +161,7 @@ def test_stopping_ends_an_endless_source(open_model: Callable[..., Any]) -> None
 
     assert run.states[-1] == "stopping"
     told = len(run.told.answers)
-    wait_for(no_readers_left)
+    assert all_threads_end()
     assert len(run.told.answers) == told
 
 
@@ -236,7 +234,7 @@ def test_a_read_that_hangs_is_given_up_and_a_new_reader_answers(
     assert len(degraded) == 1
     assert "no frame came for 0.5 s" in str(degraded[0])
     assert len(isolated) == 1
-    wait_for(no_readers_left)
+    assert all_threads_end()
 
 
 def test_black_frames_are_never_answered_and_told(open_model: Callable[..., Any]) -> None:
@@ -367,7 +365,7 @@ def test_a_model_that_cannot_be_opened_at_the_start_is_an_error_and_leaves_nothi
     with pytest.raises(InterpreterError, match="no interpreter"):
         live.run()
 
-    wait_for(no_readers_left)
+    assert all_threads_end()
 
 
 def test_a_model_that_comes_while_none_is_at_work_is_refused(
@@ -389,7 +387,7 @@ def test_of_two_models_at_once_the_later_one_is_used_and_the_others_are_closed(
     before = len(run.told.answers)
     run.told.wait(lambda: len(run.told.answers) > before + 3)
     run.stop()
-    wait_for(no_readers_left)
+    assert all_threads_end()
 
     picture = Frame.from_rgb(np.zeros((8, 8, 3), np.uint8))
     for other in others:
