@@ -93,6 +93,8 @@ def test_a_truncated_file_that_may_crash_it_is_caught_by_a_trial(
     path.write_bytes(model[:300_000])
     told = run_in_tflite_runtime("-c", OPEN, "try", path)
 
-    # It reads past the end: mostly a segmentation fault, now and then something it can reject.
+    # It reads past the end: mostly a segmentation fault, now and then something it can reject, or
+    # a size that no machine has.
     assert told.startswith("InterpreterError ")
-    assert "crashed (signal 11, SIGSEGV)" in told or "rejects the model" in told
+    outcomes = ("crashed (signal 11, SIGSEGV)", "rejects the model", "needs more than 1024 MB")
+    assert any(outcome in told for outcome in outcomes)
