@@ -147,7 +147,7 @@ def learn(
         _plan(job, network, stage, lesson, pictures, steps=steps),
         views=views,
         teaching=teaching,
-        kept_from=kept_from,
+        kept_from=stage.epochs if stage.keep == "last" else kept_from,
         zeros=None if zeros is None else zeros(network, stage.epochs * steps),
     )
     with (

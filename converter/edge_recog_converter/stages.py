@@ -61,6 +61,18 @@ class Learning(
     that are faster at it; the network that is made is the same kind either way."""
     patience: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """Epochs without a better validation after which the stage ends."""
+    keep: Literal["best", "last"] = "best"
+    """Which epoch's weights: the best on validation, or the last, for a schedule that ends with a
+    rate near 0 and a validation so small that the best one is luck."""
+
+    def __post_init__(self) -> None:
+        """Check what no single field can.
+
+        Raises:
+            ValueError: The last epoch is to be kept of a training that may end before it.
+        """
+        if self.keep == "last" and self.patience is not None:
+            raise ValueError('patience is for keep = "best": leave one of them out')
 
 
 class TrainStage(Learning, frozen=True, kw_only=True, tag="train"):
@@ -102,8 +114,9 @@ class DistillStage(Taught, frozen=True, kw_only=True, tag="distill"):
         """Check what no single field can.
 
         Raises:
-            ValueError: Features of several teachers are wanted.
+            ValueError: Features of several teachers are wanted; see `Learning`, too.
         """
+        super().__post_init__()
         if self.features and len(self.teachers) > 1:
             raise ValueError("features are learned from one teacher: name one, or leave them out")
 

@@ -46,6 +46,9 @@ _TICK_S = 0.1
 """Between two looks at the time."""
 _PATIENCE_S = 1.0
 """That a recording waits for its last frame to be taken."""
+_COURTESY_S = 0.001
+"""That a camera does so, so that one that gives more than anybody can take leaves the processor to
+whoever classifies; it is late by no more than that."""
 _TAKE_S = 0.5
 """After which a classifying thread without frames looks whether it is still wanted."""
 
@@ -169,7 +172,8 @@ class LiveClassifier:
         """A frame was read."""
         with self._settled:
             self._unsettled += 1
-        if self._slot.put((reader, frame), patience_s=_PATIENCE_S if is_patient else 0.0):
+        patience_s = _PATIENCE_S if is_patient else _COURTESY_S
+        if self._slot.put((reader, frame), patience_s=patience_s):
             self._settle("overwritten")
         self._tell(self._supervisor.frame_read, reader)
 

@@ -87,6 +87,10 @@ def test_what_is_left_out_has_defaults() -> None:
         ),
         (MINIMAL + 'input = { height = 64, width = 64, colour = "GRAY" }', "are for RGB"),
         (MINIMAL + "[data]\nvalidation = 0.5\ntest = 0.45", "10 %"),
+        (
+            MINIMAL + 'weights = "none"\n' + STAGES.format('train"\npatience = 3\nkeep = "last'),
+            "patience is for keep",
+        ),
         ("name = ", "recipe.toml"),
     ],
     ids=[
@@ -114,6 +118,7 @@ def test_what_is_left_out_has_defaults() -> None:
         "application-colour",
         "grey-weights",
         "shares",
+        "patience",
         "toml",
     ],
 )

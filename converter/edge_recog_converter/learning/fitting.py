@@ -136,8 +136,7 @@ class _Fitting:
                     seconds=time.perf_counter() - start,
                     waiting_s=waiting_s,
                 )
-                better = self._best is None or score > self._best[0].score
-                if better and number >= self._plan.kept_from:
+                if number >= self._plan.kept_from and self._is_better(epoch):
                     self._best = (epoch, self._network.get_weights())
             self._history.append(epoch)
             self._keep()
@@ -146,16 +145,21 @@ class _Fitting:
         self._network.set_weights(self._best[1])
         return Fitted(tuple(self._history), self._best[0], resumed)
 
+    def _is_better(self, epoch: Epoch) -> bool:
+        """Tell whether to keep this epoch; few pictures have equal scores, then the loss tells."""
+        if self._best is None:
+            return True
+        best = self._best[0]
+        return (epoch.score, -epoch.validation_loss) > (best.score, -best.validation_loss)
+
     def _done(self) -> bool:
         done = len(self._history)
         if done >= self._plan.epochs:
             return True
-        patience = self._plan.patience
-        return (
-            patience is not None
-            and self._best is not None
-            and (done - self._best[0].number >= patience)
-        )
+        if self._plan.patience is None or self._best is None:
+            return False
+        highest = max(self._history[self._plan.kept_from - 1 :], key=lambda epoch: epoch.score)
+        return done - highest.number >= self._plan.patience
 
     def _learn_epoch(
         self, number: int, on_batch: Callable[[], object]

@@ -82,7 +82,9 @@ def test_it_learns_and_leaves_the_best_epochs_weights() -> None:
     logits = inference_of(model, mean=127.5, std=127.5)(held_out.pixels)
     assert fitted.best.score >= 0.9
     assert SCORE(logits, held_out.targets) == fitted.best.score
-    assert fitted.best == max(fitted.history, key=lambda epoch: (epoch.score, -epoch.number))
+    assert fitted.best == max(
+        fitted.history, key=lambda epoch: (epoch.score, -epoch.validation_loss)
+    )
     assert fitted.history[-1].loss < fitted.history[0].loss
 
 
@@ -224,7 +226,19 @@ def test_a_layer_that_refuses_half_precision_is_told(precision: Precision) -> No
 def test_training_ends_when_patience_does() -> None:
     fitted = trained(network(), plan(epochs=50, patience=3, score=lambda logits, targets: 0.5))
     assert len(fitted.history) == 4
-    assert fitted.best.number == 1
+
+
+def test_of_equal_scores_the_lower_loss_is_kept() -> None:
+    fitted = trained(network(), plan(epochs=5, score=lambda logits, targets: 0.5))
+    losses = [epoch.validation_loss for epoch in fitted.history]
+    assert fitted.best.number == losses.index(min(losses)) + 1
+    assert len(set(losses)) == 5
+
+
+def test_only_epochs_that_may_be_kept_are() -> None:
+    scores = iter([0.9, 0.8, 0.1])
+    fitted = trained(network(), plan(epochs=3, kept_from=3, score=lambda *_: next(scores)))
+    assert fitted.best.number == 3
 
 
 def test_a_loss_that_is_no_number_says_what_to_do() -> None:
