@@ -146,7 +146,7 @@ class _Fitting:
         return Fitted(tuple(self._history), self._best[0], resumed)
 
     def _is_better(self, epoch: Epoch) -> bool:
-        """Tell whether to keep this epoch; few pictures have equal scores, then the loss tells."""
+        """Tell whether to keep this epoch: the higher score, and of equal ones the lower loss."""
         if self._best is None:
             return True
         best = self._best[0]
