@@ -287,5 +287,5 @@ def _brightness(frame: Frame, edge: int) -> NDArray[np.int16]:
     rows, columns = math.ceil(frame.height / edge), math.ceil(frame.width / edge)
     pixels = frame.pixels[rows // 2 :: rows, columns // 2 :: columns]
     # By channels: gathering whole pixels first takes three times as long.
-    red_green = np.add(pixels[..., 0], pixels[..., 1], dtype=np.int16)
+    red_green: NDArray[np.int16] = np.add(pixels[..., 0], pixels[..., 1], dtype=np.int16)
     return red_green + pixels[..., 2]

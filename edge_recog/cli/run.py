@@ -37,12 +37,18 @@ def run(
     jsonl: Annotated[
         str | None, typer.Option(metavar="PATH", help="JSON Lines into a file; - for stdout.")
     ] = None,
+    web: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Where the live page is; 127.0.0.1:8080 if free."),
+    ] = None,
+    no_web: Annotated[bool, typer.Option("--no-web", help="No live page.")] = False,
     verbose: Verbose = False,
 ) -> None:
     """Classify what a camera sees, until told to stop.
 
     Without any other place for answers they go to stdout: for people on a terminal, as JSON Lines
-    elsewhere. SIGTERM and Ctrl-C end it, SIGHUP loads the model anew.
+    elsewhere. A page shows the live picture, on this machine alone unless told otherwise. SIGTERM
+    and Ctrl-C end it, SIGHUP loads the model anew.
 
     Example: edge-recog run model.tflite --source v4l2:/dev/video0
     """
@@ -56,7 +62,11 @@ def run(
         "threads": threads,
         "delegate": delegate,
         "jsonl.path": jsonl,
+        "web.listen": web,
+        "web": False if no_web else None,
     }
+    if no_web and web is not None:
+        raise typer.BadParameter("--web and --no-web: name only one of them")
     given = {key: value for key, value in overrides.items() if value is not None}
     _run(load_config(config, overrides=given))
 
@@ -64,9 +74,8 @@ def run(
 def _run(loaded: LoadedConfig) -> None:
     from edge_recog.service.daemon import Daemon
 
-    if loaded.config.web is not None and any(key.startswith("web") for key in loaded.origins):
-        typer.echo("edge-recog: this version has no live page: [web] is not looked at", err=True)
-    with closing(Daemon(loaded.config)) as daemon:
+    was_asked_for = any(key.partition(".")[0] == "web" for key in loaded.origins)
+    with closing(Daemon(loaded.config, web_is_extra=not was_asked_for)) as daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: _aside(daemon.stop))
         signal.signal(signal.SIGHUP, lambda *_: _aside(daemon.reload))

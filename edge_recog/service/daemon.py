@@ -14,7 +14,7 @@ from edge_recog import __version__
 from edge_recog.cameras import CAMERAS, open_source
 from edge_recog.cameras.isolated import IsolatedSource
 from edge_recog.classifier import Classifier
-from edge_recog.errors import EdgeRecogError
+from edge_recog.errors import EdgeRecogError, UsageError
 from edge_recog.models import default_model
 from edge_recog.pipeline import OUTCOMES
 from edge_recog.service.config.sections import BUILT_IN
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
     from edge_recog.pipeline import Outcome, PipelineRules
     from edge_recog.service.config.sections import Config
-    from edge_recog.service.live import Where
+    from edge_recog.service.live import Output, Where
     from edge_recog.service.sinks import Sink
+    from edge_recog.service.web.site import Site
 
 _LOG = logging.getLogger(__name__)
 _FLUSH_S: Final = 1.0
@@ -41,14 +42,16 @@ _FLUSH_S: Final = 1.0
 class Daemon:
     """Runs a configuration, until it is closed."""
 
-    def __init__(self, config: Config) -> None:
-        """Open model and sinks; the source is opened by `run`.
+    def __init__(self, config: Config, *, web_is_extra: bool = False) -> None:
+        """Open model, sinks and live page; the source is opened by `run`.
 
         Args:
             config: What to run.
+            web_is_extra: Whether to go on without the page where it cannot be served, which is then
+                logged: for those who did not ask for it.
 
         Raises:
-            EdgeRecogError: The model or a sink cannot be used.
+            EdgeRecogError: The model, a sink or the page's address cannot be used.
         """
         self._config = config
         self._names: dict[str, str] = {}
@@ -58,12 +61,20 @@ class Daemon:
         self._counting = threading.Lock()
         self.frames: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
         """How many frames there were, by what became of them."""
+        self._site: Site | None = None
         self._first: Classifier | None = self._open_model("given")
         try:
+            self._site = self._open_site(self._first, is_extra=web_is_extra)
             self._queues = tuple(SinkQueue(sink) for sink in self._sinks(self._first))
         except BaseException:
             self._first.close()
+            if self._site is not None:
+                self._site.close()
             raise
+        outputs: tuple[Output, ...] = self._queues
+        if self._site is not None:
+            self._site.watch(self._queues)
+            outputs += self._site.outputs
         self._notifier = open_notifier()
         self.live = LiveClassifier(
             lambda: open_source(config.source),
@@ -71,7 +82,7 @@ class Daemon:
             open_isolated=lambda: IsolatedSource(config.source),
             rules=_rules_for(config),
             supervision=config.supervision_rules,
-            outputs=self._queues,
+            outputs=outputs,
             count=self._count,
             notifier=self._notifier,
         )
@@ -90,20 +101,34 @@ class Daemon:
 
     def reload(self) -> None:
         """Load the model anew; keep the one at work if that fails or does not verify."""
+        try:
+            self.activate()
+        except EdgeRecogError as error:
+            _LOG.error("the model at work stays: %s", error)
+
+    def activate(self) -> Classifier:
+        """Load the model anew, and return it: it is at work and not to be closed.
+
+        Raises:
+            EdgeRecogError: That failed, or it does not verify; the one at work stays.
+        """
         with self._reloading:
             self._notifier.reloading()
             try:
                 classifier = self._swapped()
-            except EdgeRecogError as error:
-                _LOG.error("the model at work stays: %s", error)
-            else:
-                if self._mqtt is not None:
-                    self._mqtt.change_model(_card(classifier))
-                _LOG.info("%s is loaded", classifier.bundle.name)
-            self._notifier.ready()
+            finally:
+                self._notifier.ready()
+        if self._mqtt is not None:
+            self._mqtt.change_model(_card(classifier))
+        if self._site is not None:
+            self._site.change_model(classifier)
+        _LOG.info("%s is loaded", classifier.bundle.name)
+        return classifier
 
     def close(self) -> None:
         """Flush and let go of everything. Safe to call twice."""
+        if self._site is not None:
+            self._site.close()
         close_all(self._queues, _FLUSH_S)
         if self._first is not None:
             self._first.close()
@@ -112,6 +137,29 @@ class Daemon:
     def _count(self, outcome: Outcome) -> None:
         with self._counting:
             self.frames[outcome] += 1
+        if self._site is not None:
+            self._site.metrics.frame(outcome)
+
+    def _open_site(self, classifier: Classifier, *, is_extra: bool) -> Site | None:
+        settings = self._config.web
+        if settings is None:
+            return None
+        from edge_recog.service.web.site import Site
+
+        try:
+            return Site(
+                settings,
+                self._config,
+                classifier,
+                name_of=self._name_of,
+                frames=self.frames,
+                activate=self.activate,
+            )
+        except UsageError as error:
+            if not is_extra:
+                raise
+            _LOG.warning("there is no live page: %s", error)
+            return None
 
     def _swapped(self) -> Classifier:
         """Return the model that is now at work, loaded anew."""
@@ -126,7 +174,12 @@ class Daemon:
     def _model(self, where: Where) -> Classifier:
         """Return the model that was opened at the start, and later others."""
         first, self._first = self._first, None
-        return first if first is not None else self._open_model(where)
+        if first is not None:
+            return first
+        classifier = self._open_model(where)
+        if self._site is not None:
+            self._site.change_model(classifier)
+        return classifier
 
     def _open_model(self, where: Where) -> Classifier:
         config = self._config

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
+import threading
 import time
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from edge_recog.errors import UsageError
 from edge_recog.supervision import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from edge_recog.answers import Answer, Vanished
     from edge_recog.service.sinks import SinkQueue
@@ -24,6 +27,7 @@ BUCKETS_S: Final = (
     *(0.1, 0.15, 0.25, 0.5, 1.0, 2.0),
 )
 """Upper ends of the histograms' buckets: closer where cameras' frame periods are."""
+_BUCKETS_NS: Final = tuple(round(end * 1e9) for end in BUCKETS_S)
 
 
 class Metrics:
@@ -31,6 +35,9 @@ class Metrics:
 
     Every method may be called from any thread. No label takes values from outside: what a metric
     can be labelled with is known at the start.
+
+    It counts by itself: the histograms of prometheus-client take a lock and walk their buckets for
+    each observation. That library writes the numbers down, and is loaded when somebody asks.
     """
 
     name = "metrics"
@@ -42,7 +49,7 @@ class Metrics:
         outcomes: Sequence[str],
         temperature_c: Callable[[], float | None] | None = None,
     ) -> None:
-        """Begin at zero, in a registry of its own.
+        """Begin at zero.
 
         Args:
             version: Of this program.
@@ -53,63 +60,28 @@ class Metrics:
         Raises:
             UsageError: prometheus-client is not installed.
         """
-        try:
-            import prometheus_client as prometheus
-        except ImportError as error:
-            raise UsageError(
-                'metrics need prometheus-client: pip install "edge-recog[daemon]"'
-            ) from error
-        self._sinks: tuple[SinkQueue, ...] = ()
+        if importlib.util.find_spec("prometheus_client") is None:
+            raise UsageError('metrics need prometheus-client: pip install "edge-recog[daemon]"')
+        self._version = version
         self._temperature_c = temperature_c
-        self._registry = registry = prometheus.CollectorRegistry()
-
-        def histogram(name: str, about: str) -> prometheus.Histogram:
-            return prometheus.Histogram(name, about, registry=registry, buckets=BUCKETS_S)
-
-        frames = prometheus.Counter(
-            "edge_recog_frames",
-            "Frames the camera gave, by what became of them.",
-            ["outcome"],
-            registry=registry,
-        )
-        self._frames = {outcome: frames.labels(outcome) for outcome in outcomes}
-        self._preprocessing = histogram(
+        self._sinks: tuple[SinkQueue, ...] = ()
+        self._lock = threading.Lock()
+        self._frames: dict[str, int] = dict.fromkeys(outcomes, 0)
+        self._preprocessing = _Histogram(
             "edge_recog_preprocessing_duration_seconds",
             "Time to turn a frame into the model's input.",
         )
-        self._inference = histogram(
+        self._inference = _Histogram(
             "edge_recog_inference_duration_seconds", "Time the interpreter ran for one frame."
         )
-        self._capture_to_answer = histogram(
+        self._capture_to_answer = _Histogram(
             "edge_recog_capture_to_answer_seconds", "Time from a frame's capture to its answer."
         )
-        events = prometheus.Counter(
-            "edge_recog_events",
-            "Things that appeared and vanished.",
-            ["event"],
-            registry=registry,
-        )
-        self._events = {kind: events.labels(kind) for kind in ("appeared", "vanished")}
-        self._last_answer = prometheus.Gauge(
-            "edge_recog_last_answer_timestamp_seconds",
-            "When the last frame was answered, Unix time; 0 before the first.",
-            registry=registry,
-        )
-        state = prometheus.Gauge(
-            "edge_recog_camera_state",
-            "1 for the state the live classifier is in, 0 for the others.",
-            ["state"],
-            registry=registry,
-        )
-        self._states = {name: state.labels(name) for name in get_args(State)}
-        self._model = prometheus.Gauge(
-            "edge_recog_model_info", "The model in use.", ["id", "name"], registry=registry
-        )
-        prometheus.Gauge(
-            "edge_recog_build_info", "The program's version.", ["version"], registry=registry
-        ).labels(version).set(1)
-        prometheus.ProcessCollector(registry=registry)
-        registry.register(_AskedFor(self._read_asked_for))
+        self._events = {"appeared": 0, "vanished": 0}
+        self._last_answer_s = 0.0
+        self._state: str | None = None
+        self._model: tuple[str, str] | None = None
+        self._text: Callable[[], bytes] | None = None
 
     def frame(self, outcome: str, count: int = 1) -> None:
         """Count frames by what became of them.
@@ -118,32 +90,34 @@ class Metrics:
             outcome: One of those named at the start.
             count: Of frames, at least 0.
         """
-        self._frames[outcome].inc(count)
+        with self._lock:
+            self._frames[outcome] += count
 
     def answer(self, answer: Answer) -> None:
         """Take the times and events of an answer; its frame is not counted."""
         result = answer.classification
-        self._preprocessing.observe(result.timings.preprocess_ns / 1e9)
-        self._inference.observe(result.timings.invoke_ns / 1e9)
-        self._capture_to_answer.observe((time.monotonic_ns() - result.captured_ns) / 1e9)
-        self._last_answer.set(time.time())
-        for event in answer.events:
-            self._events[event.kind].inc()
+        timings = result.timings
+        with self._lock:
+            self._preprocessing.observe(timings.preprocess_ns)
+            self._inference.observe(timings.invoke_ns)
+            self._capture_to_answer.observe(time.monotonic_ns() - result.captured_ns)
+            self._last_answer_s = time.time()
+            for event in answer.events:
+                self._events[event.kind] += 1
 
     def vanished(self, vanished: Vanished) -> None:
         """Take events that no frame brought."""
-        for event in vanished.events:
-            self._events[event.kind].inc()
+        with self._lock:
+            for event in vanished.events:
+                self._events[event.kind] += 1
 
     def status(self, status: Status) -> None:
         """Take a change of state."""
-        for name, gauge in self._states.items():
-            gauge.set(1 if name == status.state else 0)
+        self._state = status.state
 
     def model(self, model_id: str, name: str) -> None:
         """Take the model in use, in place of the one before."""
-        self._model.clear()
-        self._model.labels(model_id, name).set(1)
+        self._model = (model_id, name)
 
     def watch(self, sinks: Iterable[SinkQueue]) -> None:
         """Tell of these queues from now on: their names must differ."""
@@ -151,39 +125,143 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """Return all metrics as text, in the type of `CONTENT_TYPE`."""
-        from prometheus_client import generate_latest
+        import prometheus_client as prometheus
 
-        # In UTF-8, whatever a model's name is.
-        return generate_latest(_WithoutCreated(self._registry))
+        if self._text is None:
+            registry = prometheus.CollectorRegistry()
+            registry.register(_AskedFor(self._read))
+            prometheus.ProcessCollector(registry=registry)
+            # In UTF-8, whatever a model's name is.
+            self._text = lambda: prometheus.generate_latest(registry)
+        return self._text()
 
     def close(self) -> None:
         """Nothing is held."""
 
-    def _read_asked_for(self) -> Iterator[Any]:
-        """Yield what is read only when somebody asks."""
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+    def _read(self) -> Iterator[Any]:
+        """Yield everything as prometheus-client has it."""
+        with self._lock:
+            frames, events = dict(self._frames), dict(self._events)
+            histograms = [
+                one.copy()
+                for one in (self._preprocessing, self._inference, self._capture_to_answer)
+            ]
+            last_answer_s = self._last_answer_s
+        yield from self._read_counts(frames, events)
+        for histogram in histograms:
+            yield histogram.family()
+        yield from self._read_how_it_is(last_answer_s)
+        yield from self._read_sinks()
 
-        dropped = CounterMetricFamily(
-            "edge_recog_sink_dropped",
-            "Items that a sink was too slow for.",
-            labels=["sink"],
+    def _read_counts(self, frames: Mapping[str, int], events: Mapping[str, int]) -> Iterator[Any]:
+        from prometheus_client.core import CounterMetricFamily
+
+        yield _labelled(
+            CounterMetricFamily,
+            "edge_recog_frames",
+            "Frames the camera gave, by what became of them.",
+            "outcome",
+            frames,
         )
-        failed = CounterMetricFamily(
-            "edge_recog_sink_failed", "Items that a sink could not take anywhere.", labels=["sink"]
+        yield _labelled(
+            CounterMetricFamily,
+            "edge_recog_events",
+            "Things that appeared and vanished.",
+            "event",
+            events,
         )
-        waiting = GaugeMetricFamily(
-            "edge_recog_sink_waiting_items", "Items in a sink's queue.", labels=["sink"]
+
+    def _read_how_it_is(self, last_answer_s: float) -> Iterator[Any]:
+        from prometheus_client.core import GaugeMetricFamily
+
+        yield GaugeMetricFamily(
+            "edge_recog_last_answer_timestamp_seconds",
+            "When the last frame was answered, Unix time; 0 before the first.",
+            value=last_answer_s,
         )
-        for sink in self._sinks:
-            dropped.add_metric([sink.name], sink.dropped)
-            failed.add_metric([sink.name], sink.failed)
-            waiting.add_metric([sink.name], sink.waiting)
-        yield from (dropped, failed, waiting)
+        yield _labelled(
+            GaugeMetricFamily,
+            "edge_recog_camera_state",
+            "1 for the state the live classifier is in, 0 for the others.",
+            "state",
+            {state: int(state == self._state) for state in get_args(State)},
+        )
+        models = GaugeMetricFamily(
+            "edge_recog_model_info", "The model in use.", labels=["id", "name"]
+        )
+        if self._model is not None:
+            models.add_metric(self._model, 1)
+        yield models
+        yield _labelled(
+            GaugeMetricFamily,
+            "edge_recog_build_info",
+            "The program's version.",
+            "version",
+            {self._version: 1},
+        )
         temperature_c = self._temperature_c() if self._temperature_c is not None else None
         if temperature_c is not None:
             yield GaugeMetricFamily(
                 "edge_recog_temperature_celsius", "Of the processor.", value=temperature_c
             )
+
+    def _read_sinks(self) -> Iterator[Any]:
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        sinks = self._sinks
+        yield _labelled(
+            CounterMetricFamily,
+            "edge_recog_sink_dropped",
+            "Items that a sink was too slow for.",
+            "sink",
+            {sink.name: sink.dropped for sink in sinks},
+        )
+        yield _labelled(
+            CounterMetricFamily,
+            "edge_recog_sink_failed",
+            "Items that a sink could not take anywhere.",
+            "sink",
+            {sink.name: sink.failed for sink in sinks},
+        )
+        yield _labelled(
+            GaugeMetricFamily,
+            "edge_recog_sink_waiting_items",
+            "Items in a sink's queue.",
+            "sink",
+            {sink.name: sink.waiting for sink in sinks},
+        )
+
+
+class _Histogram:
+    """Counts times by the bucket they are in. Not thread-safe."""
+
+    def __init__(self, name: str, about: str) -> None:
+        self._name = name
+        self._about = about
+        self._counts = [0] * (len(BUCKETS_S) + 1)
+        self._sum_ns = 0
+
+    def observe(self, duration_ns: int) -> None:
+        # A bucket's upper end belongs to it.
+        self._counts[bisect_left(_BUCKETS_NS, duration_ns)] += 1
+        self._sum_ns += duration_ns
+
+    def copy(self) -> _Histogram:
+        other = _Histogram(self._name, self._about)
+        other._counts, other._sum_ns = list(self._counts), self._sum_ns
+        return other
+
+    def family(self) -> Any:
+        from prometheus_client.core import HistogramMetricFamily
+
+        total = 0
+        buckets = []
+        for end, count in zip((*map(str, BUCKETS_S), "+Inf"), self._counts, strict=True):
+            total += count
+            buckets.append((end, float(total)))
+        return HistogramMetricFamily(
+            self._name, self._about, buckets=buckets, sum_value=self._sum_ns / 1e9
+        )
 
 
 class _AskedFor:
@@ -200,14 +278,11 @@ class _AskedFor:
         yield from ()
 
 
-class _WithoutCreated:
-    """A registry without the times at which each series began, which only OpenMetrics knows."""
-
-    def __init__(self, registry: Any) -> None:
-        self._registry = registry
-
-    def collect(self) -> Iterator[Any]:
-        for family in self._registry.collect():
-            kept = [one for one in family.samples if not one.name.endswith("_created")]
-            family.samples = kept
-            yield family
+def _labelled(
+    kind: Callable[..., Any], name: str, about: str, label: str, values: Mapping[str, float]
+) -> Any:
+    """Return a metric with a value for each value of its label."""
+    family = kind(name, about, labels=[label])
+    for found, value in values.items():
+        family.add_metric([found], value)
+    return family

@@ -20,9 +20,11 @@ HEAVY = (
     "picamera2",
     "skimage",
     "sklearn",
+    "starlette",
     "tensorflow",
     "tflite_runtime",
     "torch",
+    "uvicorn",
 )
 COMMAND_LINE = ("click", "rich", "typer")
 

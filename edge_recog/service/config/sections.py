@@ -16,9 +16,9 @@ from edge_recog.events import EventRules
 from edge_recog.interpreters import DelegateSpec
 from edge_recog.masks import Region
 from edge_recog.pipeline import PipelineRules
-from edge_recog.service.addresses import Listen
 from edge_recog.service.jsonl import JsonlSettings
 from edge_recog.service.mqtt.settings import MqttSettings, node_name
+from edge_recog.service.web.settings import WebSettings
 from edge_recog.service.webhook import WebhookSettings
 from edge_recog.supervision import SupervisionRules
 from edge_recog.watching import MotionRules, WatchRules
@@ -31,33 +31,6 @@ SET_AT_TOP: Final = {"mqtt.node": "node", "supervision.cpu_fallback": "fallback"
 
 _NODE = "^[a-z0-9_-]{1,64}$"
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
-
-
-class WebSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The live page and the REST interface."""
-
-    listen: Text = "127.0.0.1:8080"
-    """`HOST:PORT`; beyond this machine only with a token."""
-    token_file: Text | None = None
-    """Its text is the token; one is made in the state directory if None and one is needed."""
-    cert_file: Text | None = None
-    """This device's certificate (PEM), for https."""
-    key_file: Text | None = None
-    """Its key (PEM)."""
-    viewers: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 10
-    """Who may watch the live picture at the same time."""
-    stream_fps: Annotated[float, msgspec.Meta(gt=0, le=60)] = 10.0
-    """Live pictures a second; fewer where the camera has fewer."""
-
-    def __post_init__(self) -> None:
-        """Check what the types do not say.
-
-        Raises:
-            ValueError: The address is none, or one of certificate and key is missing.
-        """
-        Listen.parse(self.listen)
-        if (self.cert_file is None) != (self.key_file is None):
-            raise ValueError("cert_file and key_file: name both for https, or neither")
 
 
 class SmoothingRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -11,7 +11,8 @@ from edge_recog.errors import UsageError
 from edge_recog.events import EventRules
 from edge_recog.masks import Region
 from edge_recog.pipeline import PipelineRules
-from edge_recog.service.config.sections import Config, Listen, SmoothingRules
+from edge_recog.service.addresses import Listen
+from edge_recog.service.config.sections import Config, SmoothingRules
 from edge_recog.service.mqtt.settings import MqttSettings
 from edge_recog.supervision import SupervisionRules
 
