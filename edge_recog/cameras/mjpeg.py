@@ -10,6 +10,7 @@ from edge_recog.cameras.connection import ConnectionClosedError
 from edge_recog.cameras.http_stream import HttpStream
 from edge_recog.cameras.images import decode_image
 from edge_recog.cameras.jpeg import is_fit
+from edge_recog.cameras.jpeg_scan import is_made_up
 from edge_recog.cameras.multipart import PartReader
 from edge_recog.cameras.options import LiveOptions, read_options
 from edge_recog.cameras.pacing import Limit
@@ -129,5 +130,7 @@ class MjpegSource(ClosingSource):
         try:
             pixels = decode_image(picture, where=self.name)
         except SourceError:
+            return None
+        if is_made_up(picture, pixels):
             return None
         return scaled(pixels, self._options.width, self._options.height)

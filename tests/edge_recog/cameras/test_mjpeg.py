@@ -86,6 +86,7 @@ def test_pictures_are_scaled_if_that_is_asked_for(
         pytest.param(lambda data: b"", id="empty"),
         pytest.param(lambda data: b"<html>no signal</html>", id="no picture"),
         pytest.param(lambda data: data[:300] + b"\xff\x07" * 40 + data[380:], id="overwritten"),
+        pytest.param(lambda data: data[:-10] + b"\xff\xd9", id="ended too soon"),
     ],
 )
 def test_a_damaged_picture_is_skipped_and_counted(
