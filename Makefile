@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Tools must find .venv, not an environment that happens to be active.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: help demo test check lint format fuzz bench-loadgen bench-peers clean
+.PHONY: help demo test check lint format fuzz faults soak bench-loadgen bench-peers clean
 
 help: ## this list
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,12 @@ format: $(READY) ## rewrite the files in house style
 MODELS ?= $(wildcard runs/demo ../shared/data)
 fuzz: $(READY) ## open and inspect COUNT broken model files, in processes that may crash (minutes)
 	$(BIN)/python tests/fuzz/run_fuzz.py --count $(COUNT) --models $(MODELS) --call edge_recog.inspection:inspect_file --as path
+
+faults: $(READY) ## do 500 faults to live classifiers, for `benchmarks/results` (half an hour)
+	@$(BIN)/python -m edge_recog_benchmarks.studies.faults --count 500 --out benchmarks/results/faults.json
+
+soak: $(READY) ## a million frames through the whole live classifier (minutes)
+	@$(BIN)/python -m edge_recog_benchmarks.studies.soak --viewer --out benchmarks/results/soak.json
 
 bench-peers: $(READY) ## our classifier beside MediaPipe, OpenVINO, ONNX Runtime, ncnn (minutes, 2.5 GB)
 	@tools/bench_peers.sh
