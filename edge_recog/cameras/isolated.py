@@ -10,6 +10,7 @@ not outlive its parent.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import struct
@@ -157,7 +158,12 @@ class IsolatedSource(ClosingSource):
 
 
 def main() -> None:
-    """Be the child."""
+    """Be the child; end without a word if the parent is gone."""
+    with contextlib.suppress(BrokenPipeError):
+        _read_for_parent()
+
+
+def _read_for_parent() -> None:
     # Libraries that print would tear the messages: what they print goes to stderr.
     # Without a buffer, which a waiting thread would hold while Python ends.
     with os.fdopen(os.dup(1), "wb") as messages, os.fdopen(os.dup(0), "rb", 0) as orders:
@@ -186,8 +192,6 @@ def main() -> None:
                     _send(messages, head, np.ascontiguousarray(frame.pixels).data)
         except EdgeRecogError as error:
             _send(messages, _Failed(str(error)))
-        except BrokenPipeError:
-            pass
 
 
 def _send(messages: BinaryIO, head: _Head, pixels: memoryview | bytes = b"") -> None:

@@ -155,6 +155,10 @@ class Picamera2Source(ClosingSource):
             controls=camera_controls(self.name, self._settings, known),
         )
         self._camera.configure(configuration)
+        # A camera that cannot mirror is configured all the same, without a word.
+        transform = self._camera.camera_configuration()["transform"]
+        if (bool(transform.hflip), bool(transform.vflip)) != (chosen.hflip, chosen.vflip):
+            raise SourceError(f"{self.name}: this camera cannot mirror; leave out hflip and vflip")
         got = self._camera.stream_configuration(self._stream)
         width, height = got["size"]
         return Layout(str(got["format"]), width, height, got["stride"])

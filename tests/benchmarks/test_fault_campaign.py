@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import pytest
+from edge_recog_benchmarks.studies.faults.__main__ import is_good, main, shared_out
 from edge_recog_benchmarks.studies.faults.campaign import Campaign, leaks, shortened, spread
 from edge_recog_benchmarks.studies.faults.drawing import Fault, draw
 from edge_recog_benchmarks.studies.faults.judging import Heard, Timeline, Told, is_over, judge
@@ -306,6 +308,28 @@ def test_one_fault_of_each_kind_is_told_or_contained_and_over(tmp_path: Path) ->
         assert (lane["exit_code"], lane["tracebacks"]) == (0, 0), lane
 
 
+@pytest.mark.usefixtures("programs")
+def test_a_process_that_dies_is_counted_and_replaced(tmp_path: Path) -> None:
+    faults = draw(2, 3, sources=("http",), kinds=("clock",))
+    campaign = Campaign(faults, {"http": 1})
+    killed: list[int] = []
+
+    def kill_once(verdict: object) -> None:
+        if not killed:
+            killed.append(campaign.lanes[0].pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    campaign.run(tmp_path, tell=kill_once)
+    document = campaign.document(2)
+
+    assert (document["complete"], document["crashes"]) == (True, 1)
+    assert campaign.lanes[0].pid == killed[0]
+    assert len(campaign.lanes) == 2
+    assert len(document["problems"]) == 1
+    assert "ended with -9" in document["problems"][0]
+    assert not is_good(document)
+
+
 def program(*arguments: str | Path) -> list[str]:
     module = "edge_recog_benchmarks.studies.faults"
     return [sys.executable, "-m", module, *map(str, arguments)]
@@ -347,8 +371,6 @@ def test_an_interruption_keeps_what_was_measured(tmp_path: Path) -> None:
 def test_what_cannot_be_done_is_said_in_one_line(
     measuring: Callable[..., Any], arguments: list[str], text: str
 ) -> None:
-    from edge_recog_benchmarks.studies.faults.__main__ import main
-
     ended = measuring(main, *arguments)
 
     assert ended.code == 2
@@ -357,8 +379,6 @@ def test_what_cannot_be_done_is_said_in_one_line(
 
 
 def test_lanes_are_shared_out_by_faults() -> None:
-    from edge_recog_benchmarks.studies.faults.__main__ import shared_out
-
     faults = draw(1, 42, sources=("http", "rtsp"))
     assert shared_out(4, faults) == {"http": 2, "rtsp": 2}
     assert shared_out(1, faults) == {"http": 1, "rtsp": 1}

@@ -137,6 +137,27 @@ def test_a_child_does_not_outlive_its_parent() -> None:
     assert child.wait(LONG_S) == 0
 
 
+@pytest.mark.parametrize("where", ["no/such.mp4", "synthetic:64x48"], ids=["fails", "opens"])
+def test_a_child_whose_parent_is_gone_ends_without_a_word(where: str) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "edge_recog.cameras.isolated"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    assert child.stderr is not None
+    child.stdout.close()
+    # Not closed: a read of its stdin does not end it.
+    child.stdin.write(msgspec.json.encode(where) + b"\n")
+    child.stdin.flush()
+    with child.stdin, child.stderr:
+        said = child.stderr.read()
+
+    assert (child.wait(LONG_S), said) == (0, b"")
+
+
 def test_a_password_is_in_no_message() -> None:
     where = "rtsp://me:s3cret@127.0.0.1:1/live"
     with pytest.raises(SourceError) as refused:

@@ -144,6 +144,9 @@ class Picamera2:
                 found["stride"] += self.stride_padding
         self.configuration = configuration
 
+    def camera_configuration(self) -> dict[str, Any]:
+        return self.configuration
+
     def stream_configuration(self, name: str = "main") -> dict[str, Any]:
         found: dict[str, Any] = self.configuration[name]
         return found
@@ -276,6 +279,22 @@ def test_the_camera_may_change_size_and_format(
     (frame,) = take("picamera2:0?main=50x31", 126)
 
     assert (frame.width, frame.height) == (48, 32)
+
+
+def test_a_camera_that_does_not_mirror_as_asked_is_an_error(
+    library: type[Picamera2], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure = Picamera2.configure
+
+    def adjust(self: Picamera2, configuration: dict[str, Any]) -> None:
+        configure(self, {**configuration, "transform": SimpleNamespace(hflip=False, vflip=False)})
+
+    monkeypatch.setattr(library, "configure", adjust)
+
+    with pytest.raises(
+        SourceError, match="picamera2:0: this camera cannot mirror; leave out hflip"
+    ):
+        open_source("picamera2:0?hflip=1")
 
 
 def configured(text: str) -> dict[str, Any]:

@@ -119,6 +119,7 @@ def is_good(document: dict[str, Any]) -> bool:
         document["complete"]
         and document["good"] == document["done"]
         and not document["crashes"]
+        and not document["problems"]
         and document["level"]
         and all(lane["exit_code"] == 0 for lane in document["lanes"])
     )

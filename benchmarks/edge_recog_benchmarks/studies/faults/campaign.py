@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
 from dataclasses import asdict
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from edge_recog_benchmarks.studies.faults.kinds import SourceKind
 
 SCHEMA_VERSION: Final = 1
+_MOST_STARTS: Final = 3
+"""In vain, one after the other, before a lane is given up."""
 ALLOWED: Final = {"threads": 1, "sockets": 1, "descriptors": 4, "children": 1}
 """How much more a process may hold at the end than at the beginning. After a read that hung, the
 camera is read in a process of its own for good: one child with its pipes, instead of a socket; and
@@ -50,6 +53,8 @@ class Campaign:
         self.problems: list[str] = []
         """Why a lane had to be replaced or given up."""
         self._counts = lanes
+        self._loads: dict[int, float] = {}
+        """Of the machine in the last minute, by fault: a busy one answers late."""
         self._left = {kind: [f for f in faults if f.source == kind] for kind in lanes}
         self._stop = threading.Event()
         self._at_work = 0
@@ -66,7 +71,7 @@ class Campaign:
             tell: Called with each verdict, from any thread.
 
         Raises:
-            EdgeRecogError: A lane cannot be started.
+            EdgeRecogError: No lane can be started.
         """
         model_path = folder / "picture.tflite"
         model_path.write_bytes(model())
@@ -91,7 +96,7 @@ class Campaign:
             self._done.wait()
             for thread in threads:
                 thread.join()
-        if self._errors:
+        if self._errors and not self.verdicts:
             raise self._errors[0]
 
     def _work(
@@ -103,7 +108,7 @@ class Campaign:
         native: Path,
         tell: Callable[[Verdict], object],
     ) -> None:
-        generation = 0
+        generation = missed = 0
         try:
             while self._left[kind] and not self._stop.is_set():
                 own = folder / f"{name}-{generation}"
@@ -116,16 +121,18 @@ class Campaign:
                     self._use(lane, tell)
                 except LaneError as error:
                     self.problems.append(str(error))
-                    if lane.before is None:
-                        # Another one would not start either.
+                    missed = 0 if lane.before is not None else missed + 1
+                    if missed == _MOST_STARTS or not self.verdicts:
                         raise
                 finally:
                     if lane.exit_code is not None:
                         self.crashes += 1
                     lane.close()
         except EdgeRecogError as error:
+            # The other lanes go on with what is left, if there was anything to measure at all.
             self._errors.append(error)
-            self._stop.set()
+            if not self.verdicts:
+                self._stop.set()
         finally:
             with self._lock:
                 self._at_work -= 1
@@ -139,11 +146,17 @@ class Campaign:
             if fault is None:
                 lane.rest(self._stop)
                 return
-            verdict = lane.do(fault, self._stop)
+            try:
+                verdict = lane.do(fault, self._stop)
+            except LaneError:
+                with self._lock:
+                    self._left[lane.source].insert(0, fault)
+                raise
             if verdict is None:
                 return
             with self._lock:
                 self.verdicts.append(verdict)
+                self._loads[fault.number] = os.getloadavg()[0]
             tell(verdict)
 
     def document(self, seed: int) -> dict[str, Any]:
@@ -171,10 +184,15 @@ class Campaign:
                 for name in KINDS
                 if any(one.kind == name for one in verdicts)
             },
+            "load_1min": spread(self._loads.values()),
             "level": not any(leaks(lane.document()) for lane in self.lanes),
             "lanes": [{**lane.document(), "more": leaks(lane.document())} for lane in self.lanes],
             "failed": [
-                {"fault": asdict(by_number[one.number]), **one.document()}
+                {
+                    "fault": asdict(by_number[one.number]),
+                    **one.document(),
+                    "load_1min": self._loads[one.number],
+                }
                 for one in verdicts
                 if not one.is_good
             ],

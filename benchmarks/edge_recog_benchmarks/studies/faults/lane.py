@@ -149,6 +149,11 @@ class Lane:
         self.after = holdings(self._live.pid)
 
     @property
+    def pid(self) -> int:
+        """Number of the live classifier's process."""
+        return self._live.pid
+
+    @property
     def exit_code(self) -> int | None:
         """With what the live classifier ended without being told; None while it runs."""
         return self._live.exit_code
