@@ -14,10 +14,10 @@ unexport PYTHONDONTWRITEBYTECODE
 # Tools must find .venv, not an environment that happens to be active.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: help demo test check lint format fuzz faults soak bench-loadgen bench-peers clean
+.PHONY: help demo test check lint format fuzz faults soak bench-loadgen bench-peers picamera2 virtual-pi clean
 
 help: ## this list
-	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':[^#]*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: $(READY) ## from pictures to a verified model, and what to try next
 	@$(BIN)/edge-recog demo
@@ -53,6 +53,14 @@ bench-peers: $(READY) ## our classifier beside MediaPipe, OpenVINO, ONNX Runtime
 
 bench-loadgen: $(READY) ## our single-stream figure beside MLPerf's LoadGen (minutes)
 	@tools/bench_loadgen.sh
+
+picamera2: $(READY) ## camera tests on picamera2 itself, in a Debian made for it (a minute, 0.7 GB)
+	@tools/virtual_pi/make_camera.sh
+	@$(BIN)/pytest tests/edge_recog/cameras/test_picamera2_real.py
+
+virtual-pi: $(READY) ## the service on an emulated Raspberry Pi with systemd and a camera (minutes, 2 GB)
+	@tools/virtual_pi/make_pi.sh
+	@VIRTUAL_PI=1 $(BIN)/pytest tests/virtual_pi
 
 clean: ## remove the environment, caches and build output (not runs/)
 	rm -rf .venv .uv uv.lock dist build .coverage .coverage.* htmlcov

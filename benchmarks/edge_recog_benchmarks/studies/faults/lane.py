@@ -189,6 +189,7 @@ class Lane:
             }
             if self.samples
             else None,
+            "rss_kb": [sample.rss_kb for sample in self.samples],
             "exit_code": self.code,
             "tracebacks": self.traces(),
         }
