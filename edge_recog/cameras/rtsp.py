@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from edge_recog.cameras.addresses import read_address
+from edge_recog.cameras.backlog import Backlog
 from edge_recog.cameras.capture import Capture
 from edge_recog.cameras.options import LiveOptions, read_options
 from edge_recog.cameras.pacing import Limit
@@ -45,6 +46,7 @@ class RtspSource(ClosingSource):
         read_ms = round(self._options.read_timeout_s * 1000)
         parameters = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, open_ms]
         parameters += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, read_ms]
+        self._opening_s = time.monotonic()
         self._capture = Capture(address, cv2.CAP_FFMPEG, parameters)
         if not self._capture.is_open:
             raise SourceError(
@@ -52,12 +54,17 @@ class RtspSource(ClosingSource):
             )
 
     def __iter__(self) -> Iterator[Frame]:
+        import cv2
+
+        backlog = Backlog(since_s=self._opening_s, rate=self._capture.get(cv2.CAP_PROP_FPS))
         limit = Limit(self._options.rate)
         index = 0
-        good_at = time.monotonic()
+        good_at = asked_s = time.monotonic()
         while self._capture.grab():
             captured_ns = time.monotonic_ns()
-            if not limit.passes(captured_ns):
+            if backlog.is_old(asked_s, captured_ns / 1e9):
+                self.skipped["late"] += 1
+            elif not limit.passes(captured_ns):
                 self.skipped["limited"] += 1
             elif (bgr := self._capture.retrieve()) is None:
                 if self._closed.is_set():
@@ -70,6 +77,7 @@ class RtspSource(ClosingSource):
                 yield Frame.from_bgr(bgr, captured_ns=captured_ns, index=index, source=self.name)
                 good_at = time.monotonic()
             index += 1
+            asked_s = time.monotonic()
         if not self._closed.is_set():
             raise SourceError(
                 f"{self.name}: the camera ended the stream, or sent nothing for "

@@ -27,6 +27,8 @@ _BUILT = _ROOT / "build" / "virtual-pi"
 _BOOT_S: Final = 400
 _COMMAND_S: Final = 300
 """A busy machine emulates it a hundred times slower than it is."""
+_SSH_FAILED: Final = 255
+"""What ssh itself ends with, most of all because the machine is gone."""
 
 UNIT: Final = "edge-recog"
 
@@ -34,7 +36,8 @@ UNIT: Final = "edge-recog"
 class Pi:
     """The machine, by ssh."""
 
-    def __init__(self, port: int, folder: Path) -> None:
+    def __init__(self, port: int, folder: Path, console: Path) -> None:
+        self._console = console
         key, known = _BUILT / "pi" / "key", _BUILT / "pi" / "known_hosts"
         options = {
             "IdentityFile": key,
@@ -63,7 +66,9 @@ class Pi:
     def run(self, command: str, *, given: bytes = b"") -> str:
         """Run a command line and return what it said; it must not fail."""
         done = self.try_run(command, given=given)
-        assert done.returncode == 0, f"{command}: {done.stdout.decode()}{done.stderr.decode()}"
+        said = f"{command}: {done.stdout.decode()}{done.stderr.decode()}"
+        assert done.returncode != _SSH_FAILED, f"{said}{self._console.read_text(errors='replace')}"
+        assert done.returncode == 0, said
         return done.stdout.decode().strip()
 
     def write(self, path: str, data: bytes) -> None:
@@ -88,9 +93,10 @@ class Pi:
             since: As `now` returned it; nothing before counts.
             pattern: For grep -E.
         """
+        # No pipe: that would end only when the journal gets yet another line.
         return self.run(
-            f"timeout {_COMMAND_S - 10} journalctl -u {UNIT} -o cat -f -n all "
-            f"--after-cursor={shlex.quote(since)} | grep -m 1 -E {shlex.quote(pattern)}"
+            f"grep -m 1 -E {shlex.quote(pattern)} < <(timeout {_COMMAND_S - 10} journalctl "
+            f"-u {UNIT} -o cat -f -n all --after-cursor={shlex.quote(since)})"
         )
 
     def wait_for_answer(self, since: str, model: str = "") -> dict[str, Any]:
@@ -144,8 +150,8 @@ def pi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pi]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    pi = Pi(port, folder)
     console = folder / "console"
+    pi = Pi(port, folder, console)
     command = [str(_TOOLS / "boot_pi.sh"), str(port)]
     with (
         console.open("wb") as out,
