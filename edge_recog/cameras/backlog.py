@@ -10,8 +10,9 @@ from typing import Final
 
 _PAUSE_S: Final = 0.5
 """Without a read for so long, more than a frame or two may be waiting."""
-_LONGEST_S: Final = 2.0
-"""No camera is without a frame for longer than this only because all were there at once."""
+_LONGEST_S: Final = 1.0
+"""No camera is without a frame for longer than this only because all were there at once: well below
+what is waited for a first frame."""
 _RATES: Final = (1.0, 120.0)
 """That a stream may claim; others do not know theirs, and are taken for 30."""
 
@@ -41,8 +42,9 @@ class Backlog:
             came_s: When it came.
         """
         pause_s = asked_s - self._last_s
-        if pause_s > _PAUSE_S:
-            # What came in a pause is worked off in less than that, or the rest is let be.
+        if pause_s > _PAUSE_S and self._until_s is None:
+            # What came in a pause is worked off in less than that, or the rest is let be. Another
+            # pause meanwhile, of a process that is short of time, prolongs nothing.
             self._until_s = asked_s + min(pause_s, _LONGEST_S)
         self._last_s = came_s
         if self._until_s is not None and (

@@ -47,7 +47,7 @@ def test_it_comes_to_an_end_where_every_frame_is_there_at_once() -> None:
     old = told(backlog, reads)
 
     assert old == sorted(old, reverse=True)
-    assert 190 <= sum(old) <= 200
+    assert 90 <= sum(old) <= 100
 
 
 @pytest.mark.parametrize("rate", [0.0, 90_000.0, -1.0, float("nan")])
@@ -61,13 +61,15 @@ def test_a_rate_that_is_none_is_not_believed(rate: float) -> None:
 def test_no_frame_that_was_waited_for_is_old(steps: list[tuple[float, float]]) -> None:
     backlog = Backlog(since_s=0.0, rate=RATE)
     now_s = began_s = 0.0
+    was_old = False
     for pause_s, took_s in steps:
         asked_s = now_s + pause_s
         now_s = asked_s + took_s
         is_old = backlog.is_old(asked_s, now_s)
-        if not is_old or pause_s > 0.5:
+        if not was_old:
             began_s = asked_s
+        was_old = is_old
 
         assert not (is_old and took_s >= PERIOD_S / 2)
-        # The supervisor waits 3 s for a first frame, and 2 s for others.
-        assert not is_old or now_s - began_s < 2.0
+        # However often it pauses: the supervisor waits 3 s for a first frame, and 2 s for others.
+        assert not is_old or now_s - began_s < 1.0
