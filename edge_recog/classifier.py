@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
-import numpy as np
-
 from edge_recog.bundle import Bundle
 from edge_recog.errors import (
     ClosedError,
@@ -23,18 +21,14 @@ from edge_recog.errors import (
 from edge_recog.frames import Frame
 from edge_recog.interpreters import DelegateSpec, Interpreter, open_interpreter
 from edge_recog.models import default_model
-from edge_recog.predictions import (
-    Classification,
-    Prediction,
-    Timings,
-    name_predictions,
-    top_indices,
-)
+from edge_recog.outputs import OutputReader
+from edge_recog.predictions import Classification, Timings
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    import numpy as np
     from numpy.typing import NDArray
 
 _logger = logging.getLogger(__name__)
@@ -70,14 +64,7 @@ class Classifier:
             raise UnsupportedModelError(
                 f"{bundle.where}: the interpreter loads other tensors than the file says"
             )
-        thresholds = bundle.contract.thresholds
-        self._thresholds = (
-            None
-            if thresholds is None
-            # In the scores' own precision, so that a score on its threshold counts.
-            else np.array(thresholds, np.float32).tolist()
-        )
-        self._table = _score_table(bundle)
+        self._reader = OutputReader(bundle)
         self._preprocess = bundle.contract.preprocessing.compile(bundle.inputs).write
 
     @classmethod
@@ -194,7 +181,7 @@ class Classifier:
             self._interpreter.invoke()
             ran = time.perf_counter_ns()
             raw = self._interpreter.read_output()
-            predictions = self._read(raw, top_k)
+            predictions = self._reader.read(raw, top_k)
             end = time.perf_counter_ns()
         if tensors is not None:
             tensors.append(raw)
@@ -206,19 +193,6 @@ class Classifier:
             captured_ns=frame.captured_ns,
             source=frame.source,
         )
-
-    def _read(self, raw: NDArray[Any], top_k: int | None) -> tuple[Prediction, ...]:
-        outputs = raw.reshape(-1)
-        best = top_indices(outputs, top_k)
-        scores: list[float]
-        if self._table is not None:
-            value, table = outputs.item, self._table
-            scores = [table[value(index)] for index in best]
-        elif self.bundle.contract.activation == "softmax":
-            scores = self.bundle.scores(outputs)[best].tolist()
-        else:
-            scores = self.bundle.scores(outputs[best]).tolist()
-        return name_predictions(best, scores, self.bundle.labels, self._thresholds)
 
     def close(self) -> None:
         """Release native memory, after a classification under way has ended. Safe to call twice."""
@@ -261,19 +235,6 @@ class Trace:
     """(labels,) 0-1, before thresholds."""
     classification: Classification
     """What `classify` would have returned."""
-
-
-def _score_table(bundle: Bundle) -> list[float] | None:
-    """Return the score of every value an 8-bit output can have, by the value as a list index.
-
-    Negative values count from the end, as Python has it. None where a score depends on all outputs
-    (softmax) or there are too many values.
-    """
-    dtype = bundle.outputs.dtype
-    if bundle.contract.activation == "softmax" or dtype not in {"uint8", "int8"}:
-        return None
-    table: list[float] = bundle.scores(np.arange(256, dtype=np.uint8).view(dtype)).tolist()
-    return table
 
 
 def _uncompiled_twin(bundle: Bundle, error: DelegateError) -> Bundle:

@@ -1,4 +1,4 @@
-"""A live frame's way: judged, cropped, let through or not, classified, smoothed, made events of.
+"""A live frame's way: cropped, let through or not, classified, smoothed, made events of.
 
 Everything here runs in one thread, the one that classifies. Why a frame did not become an answer is
 always said, so that all frames can be counted.
@@ -17,7 +17,7 @@ from edge_recog.events import EventDetector, EventRules
 from edge_recog.masks import Region, cropped, masked
 from edge_recog.predictions import Prediction
 from edge_recog.smoothing import Smoother
-from edge_recog.watching import FrameCheck, MotionGate, MotionRules, WatchRules
+from edge_recog.watching import MotionGate, MotionRules, WatchRules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,7 +89,6 @@ class Pipeline:
             rules: The defaults if None.
         """
         self.rules = rules or PipelineRules()
-        self._check = None if self.rules.watch is None else FrameCheck(self.rules.watch)
         self._gate = None if self.rules.motion is None else MotionGate(self.rules.motion)
         self._smoother = Smoother(half_life_s=self.rules.half_life_s)
         self._detector = EventDetector(self.rules.events)
@@ -112,18 +111,18 @@ class Pipeline:
         self._indices.clear()
         return before
 
-    def look(self, frame: Frame) -> Answer | Passed:
+    def look(self, frame: Frame, fault: Fault | None = None) -> Answer | Passed:
         """Return what a frame becomes.
 
         Args:
             frame: Newer than the last one.
+            fault: What is wrong with it.
 
         Raises:
             FrameError: It cannot be resized.
             InterpreterError: The run failed, or the accelerator was lost.
         """
-        # Before masks, which are black and never move.
-        if self._check is not None and (fault := self._check.judge(frame)) is not None:
+        if fault is not None:
             if self._gate is not None:
                 # The next good frame is worth a look, so that recovery is told at once.
                 self._gate.reset()

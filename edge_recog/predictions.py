@@ -101,10 +101,8 @@ def top_indices(outputs: NDArray[Any], top_k: int | None) -> list[int]:
         InterpreterError: An output is not a number.
         UsageError: `top_k` is less than 1.
     """
-    if top_k is not None and top_k < 1:
-        raise UsageError(f"top_k is {top_k}; ask for at least 1 prediction, or None for all")
     count = outputs.shape[0]
-    k = count if top_k is None else min(top_k, count)
+    k = _wanted(top_k, count)
     if outputs.dtype.kind != "f":
         # Stable on the reversed array, read from its end: ties come in label order. NumPy sorts
         # bytes by radix, and no other array operation is needed.
@@ -122,6 +120,19 @@ def top_indices(outputs: NDArray[Any], top_k: int | None) -> list[int]:
         best = candidates[np.argsort(-outputs[candidates], kind="stable")[:k]]
     found: list[int] = best.tolist()
     return found
+
+
+def best_of(outputs: Sequence[int], top_k: int | None) -> list[int]:
+    """Return what `top_indices` does, of a few integers."""
+    # `reverse` keeps equal ones in their order.
+    ranked = sorted(range(len(outputs)), key=outputs.__getitem__, reverse=True)
+    return ranked[: _wanted(top_k, len(outputs))]
+
+
+def _wanted(top_k: int | None, count: int) -> int:
+    if top_k is not None and top_k < 1:
+        raise UsageError(f"top_k is {top_k}; ask for at least 1 prediction, or None for all")
+    return count if top_k is None else min(top_k, count)
 
 
 def name_predictions(

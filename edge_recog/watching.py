@@ -209,9 +209,9 @@ class _Freeze:
         most = max(self._noise, _FLICKER if self.is_frozen else 0.0) * 3 * grey.size
         # Rows' sums differ by no more than their pixels do: few pictures need a closer look.
         apart = np.abs(self._known_rows[: self._count] - rows).sum(axis=1)
-        known = self._known[np.flatnonzero(apart <= most)]
-        if len(known) == 0:
+        if not self._count or apart.min() > most:
             return math.inf
+        known = self._known[np.flatnonzero(apart <= most)]
         return float(np.abs(known - grey).sum(axis=(1, 2), dtype=np.int64).min()) / grey.size / 3
 
 

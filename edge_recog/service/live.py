@@ -9,11 +9,11 @@ import logging
 import random
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from edge_recog.answers import Answer, Vanished
 from edge_recog.errors import EdgeRecogError, UsageError
-from edge_recog.pipeline import Passed, Pipeline
+from edge_recog.pipeline import Passed, Pipeline, PipelineRules
 from edge_recog.service.notify import Notifier
 from edge_recog.service.reader import Reader
 from edge_recog.slot import NewestSlot
@@ -30,6 +30,7 @@ from edge_recog.supervision import (
     ReloadModel,
     Supervisor,
 )
+from edge_recog.watching import FrameCheck
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
     from edge_recog.classifier import Classifier
     from edge_recog.events import Event
     from edge_recog.frames import Frame
-    from edge_recog.pipeline import Outcome, PipelineRules
+    from edge_recog.pipeline import Outcome
     from edge_recog.supervision import Action, Status, SupervisionRules
+    from edge_recog.watching import Fault
 
 _LOG = logging.getLogger(__name__)
 _TICK_S = 0.1
@@ -49,6 +51,10 @@ _PATIENCE_S = 1.0
 _COURTESY_S = 0.001
 """That a camera does so, so that one that gives more than anybody can take leaves the processor to
 whoever classifies; it is late by no more than that."""
+_AHEAD_S = 0.1
+"""That a recording's frame may wait beside others, if the model is fast enough."""
+_SMALL = 2_000_000
+"""Bytes of a frame of which several may wait."""
 _TAKE_S = 0.5
 """After which a classifying thread without frames looks whether it is still wanted."""
 
@@ -67,6 +73,14 @@ class Output(Protocol):
 
     def status(self, status: Status) -> None:
         """Take a change of state."""
+
+
+class _Read(NamedTuple):
+    """A frame on its way to the model."""
+
+    reader: int
+    frame: Frame
+    fault: Fault | None
 
 
 class LiveClassifier:
@@ -100,7 +114,9 @@ class LiveClassifier:
         self._open_frames = open_frames
         self._open_isolated = open_isolated or open_frames
         self._open_model = open_model
-        self._rules = rules
+        self._rules = rules or PipelineRules()
+        self._check = None if self._rules.watch is None else FrameCheck(self._rules.watch)
+        self._checking = threading.Lock()
         self._outputs = tuple(outputs)
         self._count = count
         self._notifier = notifier or Notifier()
@@ -110,7 +126,7 @@ class LiveClassifier:
         self._settled = threading.Condition()
         self._unsettled = 0
         """Frames of which nothing is known yet."""
-        self._slot: NewestSlot[tuple[int, Frame]] = NewestSlot()
+        self._slot: NewestSlot[_Read] = NewestSlot()
         self._readers: dict[int, Reader] = {}
         self._worker: _Worker | None = None
         self._where: Where = "given"
@@ -173,7 +189,9 @@ class LiveClassifier:
         with self._settled:
             self._unsettled += 1
         patience_s = _PATIENCE_S if is_patient else _COURTESY_S
-        if self._slot.put((reader, frame), patience_s=patience_s):
+        ahead_s = _AHEAD_S if is_patient and frame.pixels.nbytes <= _SMALL else 0.0
+        read = _Read(reader, frame, self._judged(frame))
+        if self._slot.put(read, patience_s=patience_s, ahead_s=ahead_s):
             self._settle("overwritten")
         self._tell(self._supervisor.frame_read, reader)
 
@@ -244,6 +262,14 @@ class LiveClassifier:
         if events:
             for output in self._outputs:
                 output.vanished(Vanished(events, source))
+
+    def _judged(self, frame: Frame) -> Fault | None:
+        """Return what is wrong with a frame: here, so that it is known before the model is free."""
+        if self._check is None:
+            return None
+        # A reader that was given up may come back beside the next one.
+        with self._checking:
+            return self._check.judge(frame)
 
     # What the supervisor wants done.
 
@@ -333,7 +359,7 @@ class _Worker(threading.Thread):
         live: LiveClassifier,
         pipeline: Pipeline,
         classifier: Classifier,
-        slot: NewestSlot[tuple[int, Frame]],
+        slot: NewestSlot[_Read],
     ) -> None:
         super().__init__(name="classify", daemon=True)
         self.is_retired = False
@@ -376,14 +402,14 @@ class _Worker(threading.Thread):
         self._change_model()
         if item is None:
             return
-        reader, frame = item
+        reader, frame, fault = item
         ticket = self._live.begin(self, reader, frame)
         if ticket is None:
             return
         self._source = frame.source
         found: Answer | Passed | EdgeRecogError
         try:
-            found = self._pipeline.look(frame)
+            found = self._pipeline.look(frame, fault)
         except EdgeRecogError as error:
             found = error
         self._live.end(self, ticket, found)

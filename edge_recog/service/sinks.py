@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _BLANK = np.zeros((1, 1, 3), np.uint8)
 
+_REST_S: Final = 0.02
+"""A sink rests so long after its work, unless there is news: where answers come fast, waking a
+thread for each would take as long as a small model does."""
+_ENOUGH: Final = 8
+"""Items that are worth a wake-up: more at once would hold the classifier up for longer."""
+
 Kind = Literal["classification", "event", "status"]
 """Of documents that a sink may be asked for."""
 
@@ -83,6 +89,8 @@ class SinkQueue:
         self._pictures = pictures
         self._items: deque[Item] = deque()
         self._changed = threading.Condition()
+        self._is_resting = False
+        """Whether answers may wait for more of them."""
         self._is_open = True
         self._known_errors: set[type[Exception]] = set()
         self._thread = threading.Thread(target=self._work, name=f"sink-{self.name}", daemon=True)
@@ -111,7 +119,9 @@ class SinkQueue:
             if len(self._items) > self._size:
                 del self._items[_least_missed(self._items)]
                 self.dropped += 1
-            self._changed.notify()
+            if not self._is_resting or _is_news(item) or len(self._items) >= _ENOUGH:
+                self._is_resting = False
+                self._changed.notify()
 
     @property
     def waiting(self) -> int:
@@ -121,7 +131,7 @@ class SinkQueue:
     def finish(self) -> None:
         """Take nothing more, work off what is there, then close the sink. Returns at once."""
         with self._changed:
-            self._is_open = False
+            self._is_open = self._is_resting = False
             self._changed.notify()
 
     def close(self, timeout_s: float = 1.0) -> None:
@@ -160,6 +170,10 @@ class SinkQueue:
     def _next(self) -> Item | None:
         """Return the oldest item as soon as there is one; None once closed and empty."""
         with self._changed:
+            if not self._items and self._is_open:
+                self._is_resting = True
+                self._changed.wait_for(lambda: not self._is_resting, _REST_S)
+                self._is_resting = False
             self._changed.wait_for(lambda: self._items or not self._is_open)
             return self._items.popleft() if self._items else None
 
@@ -196,9 +210,13 @@ def close_all(queues: Iterable[SinkQueue], timeout_s: float) -> None:
 def _least_missed(items: deque[Item]) -> int:
     """Return where the oldest item without news is; 0 if all bring some."""
     for index, item in enumerate(items):
-        if isinstance(item, Answer) and not item.events:
+        if not _is_news(item):
             return index
     return 0
+
+
+def _is_news(item: Item) -> bool:
+    return not isinstance(item, Answer) or bool(item.events)
 
 
 def _without_picture(answer: Answer) -> Answer:

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import threading
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from edge_recog.slot import NewestSlot
 
 
@@ -87,3 +90,61 @@ def test_closing_lets_go_of_whoever_is_patient() -> None:
     putting.join(timeout=60.0)
 
     assert told == [False]
+
+
+def taken_at_a_pace(slot: NewestSlot[int]) -> None:
+    """Take two items, at once: whoever may be ahead of that, may be far ahead."""
+    for number in range(2):
+        slot.put(-number)
+        slot.take()
+
+
+def test_who_is_ahead_leaves_several_that_are_taken_in_their_order() -> None:
+    slot: NewestSlot[int] = NewestSlot()
+    taken_at_a_pace(slot)
+    overwrote = [slot.put(number, patience_s=60.0, ahead_s=60.0) for number in range(16)]
+
+    assert not any(overwrote)
+    assert [slot.take(timeout_s=0.0) for _ in range(17)] == [*range(16), None]
+
+
+def test_nobody_is_ahead_of_who_takes_slowly() -> None:
+    slot: NewestSlot[int] = NewestSlot()
+    taken_at_a_pace(slot)
+    slot.put(1, ahead_s=1e-9)
+
+    assert slot.put(2, patience_s=0.01, ahead_s=1e-9) is True
+    assert slot.take() == 2
+
+
+def test_before_a_pace_is_known_nobody_is_ahead() -> None:
+    slot: NewestSlot[int] = NewestSlot()
+    slot.put(1, ahead_s=60.0)
+
+    assert slot.put(2, patience_s=0.01, ahead_s=60.0) is True
+
+
+def test_where_there_is_no_room_ahead_the_newest_is_overwritten() -> None:
+    slot: NewestSlot[int] = NewestSlot()
+    taken_at_a_pace(slot)
+    for number in range(16):
+        slot.put(number, ahead_s=60.0)
+
+    assert slot.put(99, ahead_s=60.0) is True
+    assert [slot.take() for _ in range(16)] == [*range(15), 99]
+
+
+@given(st.lists(st.sampled_from([0.0, 60.0]), max_size=60))
+def test_between_two_threads_nothing_is_lost_and_nothing_comes_twice(ahead: list[float]) -> None:
+    slot: NewestSlot[int] = NewestSlot()
+
+    def put_all() -> None:
+        for number, ahead_s in enumerate(ahead):
+            assert slot.put(number, patience_s=60.0, ahead_s=ahead_s) is False
+
+    putting = threading.Thread(target=put_all)
+    putting.start()
+    taken = [slot.take(timeout_s=60.0) for _ in ahead]
+    putting.join(timeout=60.0)
+
+    assert taken == list(range(len(ahead)))

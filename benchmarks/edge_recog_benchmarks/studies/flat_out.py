@@ -194,10 +194,11 @@ def _live(bundle: Bundle, pictures: Sequence[NDArray[np.uint8]], seconds: float)
 
 
 class _FlatOut(ClosingSource):
-    """A camera that has another picture whenever one is taken."""
+    """A recording that has another picture whenever one is taken."""
 
     def __init__(self, pictures: Sequence[NDArray[np.uint8]], seconds: float) -> None:
         super().__init__("flat out")
+        self.is_patient = True
         self._pictures = pictures
         self._seconds = seconds
 

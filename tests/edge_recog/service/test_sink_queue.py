@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_recog.answers import Answer, Vanished
+from edge_recog.service import sinks
 from edge_recog.service.sinks import SinkError, SinkQueue, close_all, documents_of, encoded
 
 if TYPE_CHECKING:
@@ -314,3 +315,47 @@ def test_what_vanished_without_a_frame_reaches_the_sink_and_is_news(
 
     assert queue.dropped == 1
     assert gone in sink.items
+
+
+def test_of_answers_in_quick_succession_the_sink_takes_several_at_a_time(
+    sink: Recorder, answer: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sinks, "_REST_S", _PATIENCE_S)
+    queue = SinkQueue(sink)
+    for number in range(sinks._ENOUGH - 1):
+        queue.answer(answer(index=number))
+    # It rests from the start on.
+    assert queue.waiting == sinks._ENOUGH - 1
+    assert not sink.entered.is_set()
+
+    queue.answer(answer(index=99))
+
+    assert sink.entered.wait(_PATIENCE_S)
+    queue.close(_PATIENCE_S)
+    assert sink.indices == [*range(sinks._ENOUGH - 1), 99]
+
+
+def test_news_do_not_wait_while_the_sink_rests(
+    sink: Recorder,
+    answer: Callable[..., Answer],
+    event: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sinks, "_REST_S", _PATIENCE_S)
+    queue = SinkQueue(sink)
+    queue.answer(answer(index=1))
+    queue.answer(answer(event(), index=2))
+
+    assert sink.entered.wait(_PATIENCE_S)
+    queue.close(_PATIENCE_S)
+    assert sink.indices == [1, 2]
+
+
+def test_a_single_answer_waits_no_longer_than_the_rest(
+    sink: Recorder, answer: Callable[..., Answer]
+) -> None:
+    queue = SinkQueue(sink)
+    queue.answer(answer(index=1))
+
+    assert sink.entered.wait(_PATIENCE_S)
+    queue.close(_PATIENCE_S)
