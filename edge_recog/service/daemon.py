@@ -154,6 +154,8 @@ class Daemon:
                 name_of=self._name_of,
                 frames=self.frames,
                 activate=self.activate,
+                stand_by=lambda reason: self.live.stand_by(reason),
+                wake=lambda: self.live.wake(),
             )
         except UsageError as error:
             if not is_extra:

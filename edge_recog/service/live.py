@@ -9,10 +9,13 @@ import logging
 import random
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
+
+import numpy as np
 
 from edge_recog.answers import Answer, Vanished
 from edge_recog.errors import EdgeRecogError, UsageError
+from edge_recog.frames import Frame
 from edge_recog.pipeline import Passed, Pipeline, PipelineRules
 from edge_recog.service.notify import Notifier
 from edge_recog.service.reader import Reader
@@ -20,6 +23,7 @@ from edge_recog.slot import NewestSlot
 from edge_recog.supervision import (
     AbandonInference,
     AbandonReader,
+    CheckModel,
     CloseSource,
     FallBackToCpu,
     FeedWatchdog,
@@ -38,7 +42,6 @@ if TYPE_CHECKING:
     from edge_recog.cameras import FrameSource
     from edge_recog.classifier import Classifier
     from edge_recog.events import Event
-    from edge_recog.frames import Frame
     from edge_recog.pipeline import Outcome
     from edge_recog.supervision import Action, Status, SupervisionRules
     from edge_recog.watching import Fault
@@ -73,6 +76,9 @@ class Output(Protocol):
 
     def status(self, status: Status) -> None:
         """Take a change of state."""
+
+
+_NOTHING: Final = Frame.from_rgb(np.full((240, 320, 3), 128, np.uint8), source="nothing")
 
 
 class _Read(NamedTuple):
@@ -129,6 +135,8 @@ class LiveClassifier:
         self._slot: NewestSlot[_Read] = NewestSlot()
         self._readers: dict[int, Reader] = {}
         self._worker: _Worker | None = None
+        self._check_wanted = threading.Event()
+        """Whether the model is to be tried on a picture of nothing."""
         self._where: Where = "given"
         self._refused: UsageError | None = None
         self._finished = threading.Event()
@@ -166,6 +174,14 @@ class LiveClassifier:
     def stop(self) -> None:
         """Have `run` end, soon."""
         self._tell(self._supervisor.stop)
+
+    def stand_by(self, reason: str) -> None:
+        """Let the source go and rest, until `wake`; a sentence says why."""
+        self._tell(self._supervisor.stand_by, reason)
+
+    def wake(self) -> None:
+        """End standby."""
+        self._tell(self._supervisor.wake)
 
     def swap(self, classifier: Classifier) -> None:
         """Go on with another model, an open one, from the next frame on; the old one is closed.
@@ -250,6 +266,25 @@ class LiveClassifier:
                 self._tell(self._supervisor.passed, ticket)
         self._settle(outcome)
 
+    def check(self, worker: _Worker, classifier: Classifier) -> None:
+        """Try the model on a picture of nothing, if that is wanted."""
+        if not self._check_wanted.is_set():
+            return
+        self._check_wanted.clear()
+        try:
+            classifier.classify(_NOTHING)
+        except EdgeRecogError as error:
+            failed: str | None = str(error)
+        else:
+            failed = None
+        with self._lock:
+            if worker.is_retired:
+                return
+            if failed is None:
+                self._tell(self._supervisor.checked)
+            else:
+                self._tell(self._supervisor.check_failed, failed)
+
     def _settle(self, outcome: Outcome) -> None:
         """Count what became of a frame."""
         self._count(outcome)
@@ -299,6 +334,8 @@ class LiveClassifier:
             case FallBackToCpu():
                 self._where = "cpu"
                 self._load_later(0.0)
+            case CheckModel():
+                self._check_wanted.set()
             case FeedWatchdog():
                 self._notifier.watchdog()
             case NotifyReady():
@@ -400,6 +437,7 @@ class _Worker(threading.Thread):
         if interrupted_ns is not None:
             self._tell_interruption(interrupted_ns)
         self._change_model()
+        self._live.check(self, self._classifier)
         if item is None:
             return
         reader, frame, fault = item

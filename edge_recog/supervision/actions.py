@@ -59,6 +59,11 @@ class FallBackToCpu:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckModel:
+    """Have the model classify a picture of nothing; tell `checked` or `check_failed`."""
+
+
+@dataclass(frozen=True, slots=True)
 class FeedWatchdog:
     """Tell whoever watches the process that it does its work."""
 
@@ -87,6 +92,7 @@ Action: TypeAlias = (
     | AbandonInference
     | ReloadModel
     | FallBackToCpu
+    | CheckModel
     | FeedWatchdog
     | NotifyReady
     | Publish

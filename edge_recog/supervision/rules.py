@@ -33,6 +33,13 @@ class SupervisionRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     dark_retry_max_s: float = 300.0
     """The same for a source that delivers, but black or overexposed frames: it may well be night,
     and frames are watched all the time."""
+    check_s: float = 10.0
+    """How often the model is checked while there is no picture to classify. At most half of the
+    time that a watchdog waits."""
+    lost_s: float = 900.0
+    """How long a source that gives nothing is made up for by these checks; afterwards a watchdog
+    starts the process anew, which mends what a driver may have left in it. A dark picture is no
+    lost one."""
     close_s: float = 1.0
     """For closing the source; the process ends within this time after it is told to stop."""
     cpu_fallback: bool = False

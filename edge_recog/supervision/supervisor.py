@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edge_recog.supervision.actions import (
     AbandonInference,
+    CheckModel,
     FeedWatchdog,
     Finish,
     NotifyReady,
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     from edge_recog.supervision.actions import Action
     from edge_recog.watching import FaultKind
+
+_DARK: Final[frozenset[str]] = frozenset({"black", "overexposed"})
+"""Faults of pictures that come from a camera which is well."""
 
 
 class Supervisor:
@@ -63,6 +67,11 @@ class Supervisor:
         self._tickets = 0
         self._captured_ns: int | None = None
         """Of the reader's last frame that went into the model."""
+        self._blind_since_ns: int | None = None
+        """Since when there is no picture that could be answered."""
+        self._proved_ns = now_ns
+        """When the model showed last that it works."""
+        self._is_checking = False
         self._is_late = False
         """Whether a frame was refused for its age since anything was said of one."""
         self._out: list[Action] = []
@@ -165,6 +174,8 @@ class Supervisor:
         """Take that a frame was classified: the only proof that all is well."""
         if self._redeem(ticket):
             self._picture.clear()
+            self._blind_since_ns = None
+            self._proved_ns = now_ns
             if self._good_since_ns is None:
                 self._good_since_ns = now_ns
             if now_ns - self._good_since_ns >= round(self.rules.healthy_s * 1e9):
@@ -185,6 +196,7 @@ class Supervisor:
         """Take that a frame was no picture; see `edge_recog.watching.Fault`."""
         if self._redeem(ticket) and self._picture.fault(kind, now_ns):
             self._degrade(kind, reason, now_ns)
+            self._note_blind(now_ns)
             self._reopen_if_due(now_ns)
         return self._told()
 
@@ -234,6 +246,7 @@ class Supervisor:
                 self._source_failed(overdue, now_ns)
         self._reopen_if_due(now_ns)
         self._watch_inference(now_ns)
+        self._check_if_due(now_ns)
         return self._told()
 
     def stand_by(self, reason: str, now_ns: int) -> tuple[Action, ...]:
@@ -249,9 +262,18 @@ class Supervisor:
         return self._told()
 
     def checked(self, now_ns: int) -> tuple[Action, ...]:
-        """Take that in standby everything was tried that can be tried without the source."""
-        if self._status.state == "standby":
-            self._out.append(FeedWatchdog())
+        """Take that the model works, though there is no picture that could show it."""
+        if self._is_checking:
+            self._is_checking = False
+            self._proved_ns = now_ns
+            if self._may_be_checked(now_ns):
+                self._out.append(FeedWatchdog())
+        return self._told()
+
+    def check_failed(self, reason: str, now_ns: int) -> tuple[Action, ...]:
+        """Take that the model failed on a picture of nothing; a sentence says how."""
+        if self._is_checking and self._status.state != "stopping":
+            self._model_failed(reason, now_ns)
         return self._told()
 
     def wake(self, now_ns: int) -> tuple[Action, ...]:
@@ -307,7 +329,12 @@ class Supervisor:
 
     def _source_failed(self, reason: str, now_ns: int) -> None:
         self._degrade(reason, reason, now_ns)
+        self._note_blind(now_ns)
         self._open(self._backoff.next_s(self.rules.retry_max_s), now_ns)
+
+    def _note_blind(self, now_ns: int) -> None:
+        if self._blind_since_ns is None:
+            self._blind_since_ns = now_ns
 
     def _reopen_if_due(self, now_ns: int) -> None:
         if self._reader.phase == "reading" and self._picture.is_reopening_due(now_ns):
@@ -315,7 +342,26 @@ class Supervisor:
 
     def _model_failed(self, reason: str, now_ns: int) -> None:
         self._degrade(reason, reason, now_ns)
+        self._is_checking = False
         self._out += self._model.failed()
+
+    def _check_if_due(self, now_ns: int) -> None:
+        since_ns = now_ns - self._proved_ns
+        is_busy = self._is_checking or self._ticket is not None or self._model.is_loading
+        if is_busy or since_ns < round(self.rules.check_s * 1e9):
+            return
+        if self._may_be_checked(now_ns):
+            self._is_checking = True
+            self._out.append(CheckModel())
+
+    def _may_be_checked(self, now_ns: int) -> bool:
+        """Tell whether a check of the model stands in for pictures that are not there."""
+        if self._status.state != "degraded":
+            return self._status.state == "standby"
+        if self._blind_since_ns is None:
+            return False
+        is_lost = now_ns - self._blind_since_ns > round(self.rules.lost_s * 1e9)
+        return self._trouble in _DARK or not is_lost
 
     def _watch_inference(self, now_ns: int) -> None:
         """Notice that frames come, but nothing is said of them."""

@@ -14,6 +14,7 @@ from edge_recog.supervision import (
     AbandonReader,
     Action,
     Backoff,
+    CheckModel,
     CloseSource,
     FallBackToCpu,
     FeedWatchdog,
@@ -222,7 +223,7 @@ def test_a_source_that_says_nothing_is_given_up(opens: bool, limit_s: float, rea
     actions = it.tick(seconds(limit_s) + 1)
     assert actions[0] == AbandonReader(1)
     assert reason in str(it.status.reason)
-    assert actions[-1] == OpenSource(2, 0.25, isolated=True)
+    assert OpenSource(2, 0.25, isolated=True) in actions
 
 
 def test_the_wait_before_opening_does_not_count_as_opening() -> None:
@@ -495,15 +496,30 @@ def test_in_standby_the_source_is_let_go_and_a_live_check_feeds_the_watchdog() -
         Publish(Status("standby", "it is night", seconds(2))),
     )
     assert it.source_ended(1, None, seconds(2.1)) == ()
-    assert it.tick(seconds(60)) == ()
-    assert it.checked(seconds(61)) == (FeedWatchdog(),)
+    assert it.tick(seconds(10.9)) == ()
+    assert it.tick(seconds(11)) == (CheckModel(),)
+    assert it.tick(seconds(22)) == ()
+    assert it.checked(seconds(23)) == (FeedWatchdog(),)
+    assert it.tick(seconds(32.9)) == ()
+    assert it.tick(seconds(33)) == (CheckModel(),)
 
 
-def test_a_live_check_proves_nothing_outside_standby() -> None:
+def test_a_live_check_that_nobody_asked_for_proves_nothing() -> None:
     it = reading()
     answer(it, 1.0)
 
     assert it.checked(seconds(2)) == ()
+    assert it.check_failed("it broke", seconds(2)) == ()
+
+
+def test_a_live_check_proves_nothing_once_frames_come_again() -> None:
+    it = reading()
+    it.stand_by("it is night", seconds(2))
+    it.source_ended(1, None, seconds(3))
+    assert it.tick(seconds(20)) == (CheckModel(),)
+    it.wake(seconds(21))
+
+    assert it.checked(seconds(22)) == ()
 
 
 def test_in_standby_a_model_is_mended_without_a_word() -> None:

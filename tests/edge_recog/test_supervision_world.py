@@ -15,6 +15,7 @@ from edge_recog.supervision import (
     AbandonInference,
     AbandonReader,
     Action,
+    CheckModel,
     CloseSource,
     FallBackToCpu,
     FeedWatchdog,
@@ -80,6 +81,8 @@ class World:
         self.hanging: int | None = None
         self.opened = 0
         self.proof = False
+        self.is_check_wanted = False
+        self.fed_ns = 0
         self.finished = False
         self.statuses: deque[Status] = deque(maxlen=1000)
         self.it = Supervisor(rules, now_ns=0, random=chance.random)
@@ -113,6 +116,9 @@ class World:
                 case FeedWatchdog():
                     assert self.proof
                     self.proof = False
+                    self.fed_ns = self.now_ns
+                case CheckModel():
+                    self.is_check_wanted = True
                 case Publish(status):
                     assert status == self.it.status or len(actions) > 1
                     assert not self.statuses or status != self.statuses[-1]
@@ -138,8 +144,21 @@ class World:
                 self.perform(self.it.reload_failed("no such file", self.now_ns))
             else:
                 self.perform(self.it.model_reloaded(self.now_ns))
+        if self.is_check_wanted and self.loads_ns is None and self.hanging is None:
+            self.check(weather)
         if self.reader is not None:
             self.read(self.reader, weather)
+
+    def check(self, weather: Weather) -> None:
+        if weather == "model hangs":
+            return
+        self.is_check_wanted = False
+        if weather in {"model fails", "model is gone"}:
+            self.perform(self.it.check_failed("it broke", self.now_ns))
+            return
+        self.proof = True
+        self.perform(self.it.checked(self.now_ns))
+        self.proof = False
 
     def read(self, reader: Reader, weather: Weather) -> None:
         it, now_ns, number = self.it, self.now_ns, reader.number
@@ -244,9 +263,10 @@ def test_after_standby_it_runs_again(
     for weather, duration_s in during:
         world.run(weather, duration_s)
         assert world.it.status.state == "standby"
-    world.proof = True
-    world.perform(world.it.checked(world.now_ns))
-    assert not world.proof, "a live check feeds the watchdog"
+    world.run("good", LONGEST_S + RULES.check_s + 1)
+    # A thread that hangs in the model does nothing more, and nobody says otherwise.
+    if world.hanging is None:
+        assert world.now_ns - world.fed_ns <= seconds(RULES.check_s + 1)
     world.perform(world.it.wake(world.now_ns))
     world.run("good", LONGEST_S)
 
@@ -308,7 +328,8 @@ CALLS = st.lists(
             [
                 *("start", "opened", "open_failed", "frame_read", "source_ended", "clip_over"),
                 *("begin", "answered", "passed", "black", "frozen", "inference_failed"),
-                *("model_reloaded", "reload_failed", "tick", "stand_by", "checked", "wake", "stop"),
+                *("model_reloaded", "reload_failed", "tick", "stand_by", "wake", "stop"),
+                *("checked", "check_failed"),
             ]
         ),
         st.integers(-1, 1),
@@ -326,12 +347,12 @@ def test_no_order_of_things_breaks_it(
     it = Supervisor(rules, now_ns=0, random=chance.random)
     now_ns = newest = ticket = 0
     alive: set[int] = set()
-    is_over = False
+    is_over = was_check_wanted = False
     for name, offset, passed_ns in calls:
         now_ns += passed_ns
         # The present reader or ticket, or one beside it.
         reader, chosen = newest + offset, ticket + offset
-        was_standby = it.status.state == "standby"
+        was_blind = it.status.state in {"standby", "degraded"} and was_check_wanted
         if name in {"open_failed", "source_ended", "clip_over"}:
             alive.discard(reader)
         actions: tuple[Action, ...]
@@ -352,7 +373,7 @@ def test_no_order_of_things_breaks_it(
                 actions = it.frame_fault(chosen, kind, "bad", now_ns)
             case "inference_failed":
                 actions = it.inference_failed(chosen, "broken", now_ns)
-            case "reload_failed" | "stand_by":
+            case "reload_failed" | "stand_by" | "check_failed":
                 actions = getattr(it, name)("a reason", now_ns)
             case _:
                 actions = getattr(it, name)(now_ns)
@@ -367,11 +388,18 @@ def test_no_order_of_things_breaks_it(
                     alive.discard(number)
                 case FeedWatchdog():
                     assert (name == "answered" and chosen == ticket) or (
-                        name == "checked" and was_standby
+                        name == "checked" and was_blind
                     )
+                case CheckModel():
+                    assert not was_check_wanted
+                    was_check_wanted = True
                 case Finish():
                     assert action is actions[-1]
                     is_over = True
+        if name in {"checked", "check_failed"} or any(
+            isinstance(action, (ReloadModel, FallBackToCpu)) for action in actions
+        ):
+            was_check_wanted = False
         assert it.is_finished == is_over
 
 
@@ -381,3 +409,57 @@ def test_a_dark_room_is_opened_anew_more_and_more_seldom() -> None:
 
     # Every 150 s on average in the end; the first ones come sooner.
     assert 10 < world.opened < 60
+
+
+DARK: tuple[Weather, ...] = ("black", "overexposed")
+LOST: tuple[Weather, ...] = ("torn off", "read hangs", "open hangs", "frozen")
+
+
+@pytest.mark.parametrize("weather", DARK)
+def test_in_the_dark_the_model_is_checked_all_night(weather: Weather) -> None:
+    world = World(random.Random(3))
+    world.run("good", 1)
+    for _ in range(8 * 60):
+        world.run(weather, 60)
+        assert world.now_ns - world.fed_ns <= seconds(RULES.check_s + 0.2)
+
+    assert world.it.status.state == "degraded"
+
+
+@pytest.mark.parametrize("weather", LOST)
+def test_for_a_lost_camera_the_model_is_checked_for_a_while(weather: Weather) -> None:
+    world = World(random.Random(3))
+    world.run("good", 1)
+    world.run("torn off", 0.5)
+    for _ in range(14):
+        world.run(weather, 60)
+        assert world.now_ns - world.fed_ns <= seconds(RULES.check_s + 3)
+    world.run(weather, 180)
+
+    assert world.now_ns - world.fed_ns >= seconds(60)
+
+
+@pytest.mark.parametrize("weather", ["late", "model fails", "model is gone", "model hangs"])
+def test_no_check_stands_in_for_a_model_that_does_not_answer(weather: Weather) -> None:
+    world = World(random.Random(3))
+    world.run("good", 5)
+    fed_ns = world.fed_ns
+    world.run(weather, 120)
+
+    assert world.fed_ns == fed_ns
+    assert not world.is_check_wanted
+
+
+def test_a_model_that_fails_in_the_dark_is_loaded_again() -> None:
+    world = World(random.Random(3))
+    world.run("black", 30)
+    fed_ns = world.fed_ns
+    world.is_check_wanted = True
+    world.it._is_checking = True
+    world.perform(world.it.check_failed("it broke", world.now_ns))
+
+    assert world.loads_ns is not None
+    assert world.it.status.reason == "it broke"
+    world.is_check_wanted = False
+    world.run("black", 20)
+    assert world.fed_ns > fed_ns

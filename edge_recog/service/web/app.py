@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from http.cookies import SimpleCookie
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from edge_recog.service.web.shown import Shown
 
     Answering = Callable[[Request], Awaitable[App]]
+
+_Body = TypeVar("_Body")
 
 _ASSETS: Final = ("live.css", "live.js", "icon.svg")
 OPEN: Final = ("/healthz", LOGIN, *(f"/page/{name}" for name in _ASSETS))
@@ -115,6 +117,8 @@ class Routes:
             self._route(f"{api}/config", self._config),
             self._route(f"{api}/events", self._events, "kinds"),
             self._route(f"{api}/model/activate", self._activate, method="POST"),
+            self._route(f"{api}/standby", self._stand_by, method="POST"),
+            self._route(f"{api}/wake", self._wake, method="POST"),
             self._route(f"{api}/frame.jpg", self._frame),
             self._route(f"{api}/stream.mjpg", self._stream),
         ]
@@ -205,15 +209,22 @@ class Routes:
         return Streamed("text/event-stream", parts)
 
     async def _activate(self, request: Request) -> App:
-        try:
-            msgspec.json.decode(await request.body(), type=_Nothing)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise HttpProblem(400, "the body must be {}") from error
+        await _body(request, _Nothing, "{}")
         try:
             model = await aside(self._shown.activate)
         except EdgeRecogError as error:
             raise HttpProblem(409, f"the model at work stays: {error}") from error
         return _json(msgspec.json.encode(model))
+
+    async def _stand_by(self, request: Request) -> App:
+        said = await _body(request, _StandBy, '{} or {"reason": "why, in 1 to 200 characters"}')
+        await aside(functools.partial(self._shown.stand_by, said.reason))
+        return await self._status(request)
+
+    async def _wake(self, request: Request) -> App:
+        await _body(request, _Nothing, "{}")
+        await aside(self._shown.wake)
+        return await self._status(request)
 
     async def _frame(self, request: Request) -> App:
         jpeg = await self._pictures.newest()
@@ -228,6 +239,22 @@ class Routes:
 
 class _Nothing(msgspec.Struct, forbid_unknown_fields=True):
     pass
+
+
+class _StandBy(msgspec.Struct, forbid_unknown_fields=True):
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] = "told to rest"
+
+
+async def _body(request: Request, kind: type[_Body], wanted: str) -> _Body:
+    """Return what was sent.
+
+    Raises:
+        HttpProblem: It is something else.
+    """
+    try:
+        return msgspec.json.decode(await request.body(), type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise HttpProblem(400, f"the body must be {wanted}") from error
 
 
 def build_app(

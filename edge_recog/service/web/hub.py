@@ -139,7 +139,7 @@ class Hub:
         with self._lock:
             self._status = status
             self._statuses += 1
-            if status.state not in {"running", "standby"}:
+            if status.state != "running":
                 self._newest = self._frame = None
                 self._present.clear()
                 self._taken.clear()

@@ -12,6 +12,11 @@ from edge_recog.service.web.streams import TOLD
 
 _JSON: Final = "application/json"
 _NONE: Final[dict[str, Any]] = {"type": "object", "additionalProperties": False}
+_REASON: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {"reason": {"type": "string", "minLength": 1, "maxLength": 200}},
+    "additionalProperties": False,
+}
 _TYPES: Final = (
     documents.Alive,
     documents.ClassificationDocument,
@@ -71,6 +76,25 @@ def describe(version: str, *, needs_token: bool) -> dict[str, Any]:
         "/api/v1/model/activate": {
             "post": {
                 **_get("Load the configured model anew.", _ref("ModelDocument"), 403, 409, 415),
+                "requestBody": {"required": True, "content": {_JSON: {"schema": _NONE}}},
+            }
+        },
+        "/api/v1/standby": {
+            "post": {
+                **_get(
+                    "Let the camera go and rest, until woken; answers how things are then.",
+                    _ref("StatusDocument"),
+                    403,
+                    415,
+                ),
+                "requestBody": {"required": True, "content": {_JSON: {"schema": _REASON}}},
+            }
+        },
+        "/api/v1/wake": {
+            "post": {
+                **_get(
+                    "End standby; answers how things are then.", _ref("StatusDocument"), 403, 415
+                ),
                 "requestBody": {"required": True, "content": {_JSON: {"schema": _NONE}}},
             }
         },

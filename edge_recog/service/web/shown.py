@@ -27,3 +27,6 @@ class Shown:
     """The configuration, without secrets."""
     activate: Callable[[], ModelDocument]
     """Loads the configured model anew; raises EdgeRecogError if the one at work stays."""
+    stand_by: Callable[[str], None]
+    """Lets the camera go until `wake`; a sentence says why."""
+    wake: Callable[[], None]

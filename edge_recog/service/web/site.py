@@ -38,6 +38,8 @@ class Site:
         name_of: Callable[[str], str],
         frames: Mapping[Outcome, int],
         activate: Callable[[], Classifier],
+        stand_by: Callable[[str], None],
+        wake: Callable[[], None],
     ) -> None:
         """Take the address; the page comes with the first answer.
 
@@ -48,6 +50,8 @@ class Site:
             name_of: From a model's id to its name.
             frames: By what became of them; somebody else counts.
             activate: Loads the configured model anew; raises EdgeRecogError if the old one stays.
+            stand_by: Lets the camera go; a sentence says why.
+            wake: Takes the camera again.
 
         Raises:
             UsageError: The page cannot be served.
@@ -77,6 +81,8 @@ class Site:
                 metrics_type=CONTENT_TYPE,
                 config=lambda: public_document(config),
                 activate=self._activated,
+                stand_by=stand_by,
+                wake=wake,
             ),
         )
 

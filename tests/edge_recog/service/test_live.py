@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -17,6 +18,7 @@ from edge_recog.events import EventRules
 from edge_recog.frames import Frame
 from edge_recog.pipeline import PipelineRules
 from edge_recog.service.live import LiveClassifier
+from edge_recog.service.notify import Notifier
 from edge_recog.supervision import SupervisionRules
 
 if TYPE_CHECKING:
@@ -334,27 +336,99 @@ def test_models_are_swapped_between_two_frames(
     assert run.states == ["starting", "running", "stopping"]
 
 
-def test_the_watchdog_is_fed_by_answers_and_by_nothing_else(
-    open_model: Callable[..., Any],
-) -> None:
-    from edge_recog.service.notify import Notifier
+class Counting(Notifier):
+    """Counts what systemd would be told."""
 
-    class Counting(Notifier):
-        fed = 0
-        is_ready = 0
+    def __init__(self) -> None:
+        super().__init__()
+        self.fed = 0
+        self.is_ready = 0
+        self._changed = threading.Condition()
 
-        def watchdog(self) -> None:
+    def watchdog(self) -> None:
+        with self._changed:
             self.fed += 1
+            self._changed.notify_all()
 
-        def ready(self, status: str | None = None) -> None:
-            self.is_ready += 1
+    def ready(self, status: str | None = None) -> None:
+        self.is_ready += 1
 
+    def wait_fed(self, times: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.fed >= times, LONG_S)
+
+
+def test_the_watchdog_is_fed_by_every_answer(open_model: Callable[..., Any]) -> None:
     notifier = Counting()
     run = Run(lambda: Camera(count=30), open_model, notifier=notifier)
     run.end()
 
     assert notifier.fed == run.counts["answered"]
     assert notifier.is_ready == 1
+
+
+CHECKED_OFTEN = msgspec.structs.replace(QUICK, check_s=0.05, fault_s=0.05)
+
+
+def test_without_a_camera_the_model_is_checked_for_the_watchdog(
+    open_model: Callable[..., Any],
+) -> None:
+    def open_frames() -> Camera:
+        raise SourceError("camera: no such device")
+
+    notifier = Counting()
+    run = Run(open_frames, open_model, notifier=notifier, supervision=CHECKED_OFTEN)
+    notifier.wait_fed(3)
+    run.stop()
+
+    assert run.told.answers == []
+    assert run.states == ["starting", "degraded", "stopping"]
+
+
+def test_a_model_that_fails_its_check_is_loaded_again(tiny_path: Path) -> None:
+    opened: list[Classifier] = []
+
+    def open_frames() -> Camera:
+        raise SourceError("camera: no such device")
+
+    def open_model(where: str) -> Classifier:
+        opened.append(Classifier.open(tiny_path))
+        if len(opened) == 1:
+            opened[0].close()
+        return opened[-1]
+
+    notifier = Counting()
+    run = Run(open_frames, open_model, notifier=notifier, supervision=CHECKED_OFTEN)
+    notifier.wait_fed(1)
+    run.stop()
+
+    assert len(opened) == 2
+    assert any("closed" in str(status.reason) for status in run.told.states)
+
+
+def test_in_standby_the_camera_is_let_go_until_woken(open_model: Callable[..., Any]) -> None:
+    cameras: list[Camera] = []
+
+    def open_frames() -> Camera:
+        cameras.append(Camera())
+        return cameras[-1]
+
+    notifier = Counting()
+    run = Run(open_frames, open_model, notifier=notifier, supervision=CHECKED_OFTEN)
+    run.told.wait(lambda: len(run.told.answers) > 3)
+    run.live.stand_by("nobody is at work")
+    run.told.wait(lambda: run.states[-1] == "standby")
+    assert cameras[0]._closed.is_set()
+    answers = len(run.told.answers)
+    notifier.wait_fed(notifier.fed + 2)
+    assert len(run.told.answers) == answers
+    run.live.wake()
+    run.told.wait(lambda: len(run.told.answers) > answers + 3)
+    run.stop()
+
+    assert run.states == ["starting", "running", "standby", "starting", "running", "stopping"]
+    assert run.told.states[2].reason == "nobody is at work"
+    assert len(cameras) == 2
 
 
 def test_a_model_that_cannot_be_opened_at_the_start_is_an_error_and_leaves_nothing_behind() -> None:

@@ -6,6 +6,7 @@ import http.client
 import json
 import socket
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +20,7 @@ from edge_recog.service.web.hub import Hub
 from edge_recog.service.web.server import WebServer
 from edge_recog.service.web.settings import WebSettings
 from edge_recog.service.web.shown import Shown
+from edge_recog.supervision import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -128,6 +130,8 @@ class Served:
                 metrics_type=CONTENT_TYPE,
                 config=lambda: {"source": "synthetic:8x6"},
                 activate=self._activate,
+                stand_by=self._stand_by,
+                wake=self._wake,
             ),
             environ=environ,
         )
@@ -137,6 +141,12 @@ class Served:
             raise BundleError(self.refusal)
         self.activated += 1
         return self.model
+
+    def _stand_by(self, reason: str) -> None:
+        self.hub.status(Status("standby", reason, time.monotonic_ns()))
+
+    def _wake(self) -> None:
+        self.hub.status(Status("starting", None, time.monotonic_ns()))
 
     def connection(self, host: str = "127.0.0.1") -> http.client.HTTPConnection:
         return http.client.HTTPConnection(host, self.server.port, timeout=PATIENCE_S)

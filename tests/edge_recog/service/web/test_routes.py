@@ -28,9 +28,11 @@ ASSETS = ("/page/live.css", "/page/live.js", "/page/icon.svg")
 PATHS = (
     *("/", "/login", "/healthz", "/readyz", "/metrics", *ASSETS),
     *("/api/v1/openapi.json", "/api/v1/classification", "/api/v1/status", "/api/v1/model"),
-    *("/api/v1/config", "/api/v1/events", "/api/v1/model/activate", "/api/v1/frame.jpg"),
-    "/api/v1/stream.mjpg",
+    *("/api/v1/config", "/api/v1/events", "/api/v1/frame.jpg", "/api/v1/stream.mjpg"),
+    *("/api/v1/model/activate", "/api/v1/standby", "/api/v1/wake"),
 )
+ORDERS = PATHS[-3:]
+"""They take POST alone."""
 
 
 @pytest.mark.parametrize(
@@ -143,12 +145,39 @@ def test_a_model_that_cannot_be_used_is_a_conflict(served: Any) -> None:
     assert served.refusal in heard.document["detail"]
 
 
+@pytest.mark.parametrize("path", ORDERS)
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"model":"/etc/passwd"}', b"{", b"\xff", b"null"])
-def test_activating_takes_nothing(served: Any, body: bytes) -> None:
-    heard = served.ask("/api/v1/model/activate", method="POST", body=body, **JSON)
+def test_orders_take_nothing_that_is_not_described(served: Any, path: str, body: bytes) -> None:
+    before = served.hub.state
+    heard = served.ask(path, method="POST", body=body, **JSON)
 
     assert heard.status == 400
     assert served.activated == 0
+    assert served.hub.state == before
+
+
+def test_it_rests_until_it_is_woken(served: Any) -> None:
+    rests = served.ask(
+        "/api/v1/standby", method="POST", body=b'{"reason":"nobody is at work"}', **JSON
+    )
+    silent = served.ask("/api/v1/classification").status
+    again = served.ask("/api/v1/standby", method="POST", body=b"{}", **JSON)
+    woken = served.ask("/api/v1/wake", method="POST", body=b"{}", **JSON)
+
+    assert (rests.status, again.status, woken.status) == (200, 200, 200)
+    assert (rests.document["state"], rests.document["reason"]) == ("standby", "nobody is at work")
+    assert silent == 503
+    assert again.document["reason"] == "told to rest"
+    assert woken.document["state"] == "starting"
+
+
+@pytest.mark.parametrize("reason", ["", "x" * 201, None, 1])
+def test_a_reason_to_rest_is_a_short_text(served: Any, reason: Any) -> None:
+    body = json.dumps({"reason": reason}).encode()
+    heard = served.ask("/api/v1/standby", method="POST", body=body, **JSON)
+
+    assert heard.status == 400
+    assert "200 characters" in heard.document["detail"]
 
 
 @pytest.mark.parametrize("path", ASSETS)
@@ -173,7 +202,7 @@ def test_the_page_is_html_that_asks_nobody_else(served: Any) -> None:
 
 @pytest.mark.parametrize("path", PATHS)
 def test_an_unknown_parameter_is_refused_everywhere(served: Any, path: str) -> None:
-    method = "POST" if path.endswith("activate") else "GET"
+    method = "POST" if path in ORDERS else "GET"
     heard = served.ask(f"{path}?page=1", method=method, body=b"{}", **JSON)
 
     assert heard.status == 400
@@ -200,7 +229,7 @@ def test_a_wrong_method_is_refused_with_the_right_ones(served: Any, path: str) -
     assert heard.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("path", [one for one in PATHS if not one.endswith("activate")])
+@pytest.mark.parametrize("path", [one for one in PATHS if one not in ORDERS])
 def test_heads_have_no_body_and_come_to_an_end(served: Any, path: str) -> None:
     heard = served.ask(path, method="HEAD")
 
