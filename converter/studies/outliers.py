@@ -146,6 +146,14 @@ def main() -> None:
     parser.add_argument("--network", type=Path, help="model.keras of a build; built if left out")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="of the build")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(_SEEDS))
+    parser.add_argument(
+        "--attempts",
+        type=int,
+        nargs="+",
+        choices=range(1, len(ATTEMPTS) + 1),
+        default=list(range(1, len(ATTEMPTS) + 1)),
+        help=f"ways of training: {', '.join(f'{n}: {one}' for n, one in enumerate(ATTEMPTS, 1))}",
+    )
     parser.add_argument("--conditions", default="", help="what to know of this run")
     add_out(parser)
     arguments = parser.parse_args()
@@ -154,13 +162,16 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="edge-recog-outliers-") as cache:
             bench = bench_of(network, arguments.recipe, arguments.data, Path(cache))
             first, *others = arguments.seeds
+            attempts = [ATTEMPTS[number - 1] for number in arguments.attempts]
             document = {
                 "schema_version": _SCHEMA_VERSION,
                 "benchmark": "outliers",
                 "recipe": arguments.recipe.name,
                 "seed": first,
-                **study(bench, seed=first),
-                "other_seeds": {str(seed): brief(study(bench, seed=seed)) for seed in others},
+                **study(bench, attempts, seed=first),
+                "other_seeds": {
+                    str(seed): brief(study(bench, attempts, seed=seed)) for seed in others
+                },
                 "conditions": arguments.conditions,
                 "machine": machine_facts(),
             }
@@ -229,11 +240,12 @@ def calibration_of(
     return list(calibration_inputs(decoded.pixels, preprocessing))
 
 
-def study(bench: Bench, *, seed: int) -> dict[str, Any]:
+def study(bench: Bench, attempts: Sequence[Attempt] = ATTEMPTS, *, seed: int) -> dict[str, Any]:
     """Return what is told of one set of outliers.
 
     Args:
         bench: Network and pictures.
+        attempts: Ways of training.
         seed: Of which channels become outliers, and of training.
 
     Raises:
@@ -255,7 +267,7 @@ def study(bench: Bench, *, seed: int) -> dict[str, Any]:
         for percentile, content in percentiles.items()
     }
     percentile = max(by_percentile, key=lambda one: by_percentile[one])
-    taught = {str(attempt): trained(spoilt, attempt, seed=seed) for attempt in ATTEMPTS}
+    taught = {str(attempt): trained(spoilt, attempt, seed=seed) for attempt in attempts}
     tried = [row for _, row in taught.values()]
     chosen = max(tried, key=lambda row: float(row["top1"]))["kind"]
     files = {
