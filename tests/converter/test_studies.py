@@ -126,8 +126,7 @@ def test_outliers_are_studied_from_end_to_end(bench: Any, monkeypatch: pytest.Mo
         outliers.Attempt(99.9, epochs=2),
         outliers.Attempt(None, epochs=2, equalized=True),
     )
-    monkeypatch.setattr(outliers, "ATTEMPTS", attempts)
-    told = outliers.study(bench, seed=7)
+    told = outliers.study(bench, attempts, seed=7)
     rows = {row["kind"]: row for row in told["test"]}
     assert told["outliers"]["factor"] == 2.0
     assert told["outliers"]["labels_changed"] == 0
