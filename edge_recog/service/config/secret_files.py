@@ -41,9 +41,11 @@ def read_secret(path: str | Path) -> str:
     try:
         # Without waiting for the other end of what turns out to be a pipe.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             _refuse_open_files(Path(path), os.fstat(descriptor))
-            data = file.read(_MOST_BYTES + 1)
+            data = os.read(descriptor, _MOST_BYTES + 1)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
     if len(data) > _MOST_BYTES:

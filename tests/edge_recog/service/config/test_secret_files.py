@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,6 @@ from edge_recog.service.config.secret_files import is_secret_file, read_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -140,3 +140,12 @@ def test_every_text_with_something_in_it_survives(
     path.write_bytes(f"{text}x\n".encode())
 
     assert read_secret(path) == f"{text}x"
+
+
+def test_nothing_stays_open_of_what_is_no_file(tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(3):
+        with pytest.raises(UsageError):
+            read_secret(tmp_path)
+
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
