@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import sys
 import time
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from edge_recog_benchmarks.arguments import add_out, give_up, write_result
 from edge_recog_benchmarks.device.machine import machine_facts
+from edge_recog_converter._tensorflow import keras
 from edge_recog_converter.acceptance.paired import mcnemar_p_value
 from edge_recog_converter.calibration import calibration_inputs, normalize
 from edge_recog_converter.errors import PretrainedError
@@ -38,9 +40,10 @@ from edge_recog_converter.ptq import (
     calibrated_ranges,
     correct_biases,
     equalize,
+    post_training_model,
     quantize_post_training,
 )
-from edge_recog_converter.qat import convert_fake_quantized
+from edge_recog_converter.qat import convert_fake_quantized, freeze_ranges
 from edge_recog_converter.qat.inserting import with_ranges
 from edge_recog_converter.qat.simplifying import simplified
 from edge_recog_converter.quantization import quantize_full_int8, rounded_copy
@@ -126,6 +129,29 @@ def _equalized_rounded(method: Method) -> Quantize:
     return quantize
 
 
+def _trained(network: Any, inputs: Sequence[NDArray[np.float32]]) -> bytes:
+    """Return what training comes to that knows of the rounding, as the fifth step of acceptance.
+
+    The float network teaches, on the calibration pictures and their mirror images: nobody says what
+    is on them. Ranges stay as they were calibrated.
+    """
+    keras.utils.set_random_seed(0)
+    student = post_training_model(
+        network, inputs, method=Method.MEAN_SQUARED_ERROR, equalize=True, correct_biases=True
+    )
+    freeze_ranges(student, frozen=True)
+    pictures = np.concatenate(inputs)
+    pictures = np.concatenate([pictures, pictures[:, :, ::-1]])
+    taught = np.asarray(network.predict(pictures, verbose=0))
+    steps = math.ceil(len(pictures) / _BATCH) * _EPOCHS
+    student.compile(
+        optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(_RATE, steps)),
+        loss=keras.losses.KLDivergence(),
+    )
+    student.fit(pictures, taught, batch_size=_BATCH, epochs=_EPOCHS, verbose=0)
+    return convert_fake_quantized(student)
+
+
 WAYS: Final[Mapping[str, Quantize]] = {
     _OURS: quantize_full_int8,
     "nearest rounding": lambda network, inputs: quantize_full_int8(
@@ -138,8 +164,12 @@ WAYS: Final[Mapping[str, Quantize]] = {
     ),
     "adaptive rounding, mean-squared-error": _rounded_then(method=Method.MEAN_SQUARED_ERROR),
     **{way: _equalized_rounded(method) for way, method in _THIRD_STEP.items()},
+    "training by the float network": _trained,
 }
-"""Of ours, none of which trains: `quantize_full_int8`, then `quantize_post_training`."""
+"""Of ours: `quantize_full_int8`, then `quantize_post_training`, then steps of acceptance."""
+_EPOCHS: Final = 10
+_RATE: Final = 1e-5
+_BATCH: Final = 32
 _SOME: Final = (
     *(_OURS, Method.MIN_MAX.value, Method.MEAN_SQUARED_ERROR.value),
     *_THIRD_STEP,
