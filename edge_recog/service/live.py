@@ -9,7 +9,7 @@ import logging
 import random
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from edge_recog.frames import Frame
 from edge_recog.pipeline import Passed, Pipeline, PipelineRules
 from edge_recog.service.notify import Notifier
 from edge_recog.service.reader import Reader
+from edge_recog.service.worker import TAKE_S, Read, Worker
 from edge_recog.slot import NewestSlot
 from edge_recog.supervision import (
     AbandonInference,
@@ -58,8 +59,6 @@ _AHEAD_S = 0.1
 """That a recording's frame may wait beside others, if the model is fast enough."""
 _SMALL = 2_000_000
 """Bytes of a frame of which several may wait."""
-_TAKE_S = 0.5
-"""After which a classifying thread without frames looks whether it is still wanted."""
 
 Where = Literal["given", "cpu"]
 """Where a model is to run: as configured, or without its accelerator."""
@@ -79,14 +78,6 @@ class Output(Protocol):
 
 
 _NOTHING: Final = Frame.from_rgb(np.full((240, 320, 3), 128, np.uint8), source="nothing")
-
-
-class _Read(NamedTuple):
-    """A frame on its way to the model."""
-
-    reader: int
-    frame: Frame
-    fault: Fault | None
 
 
 class LiveClassifier:
@@ -132,9 +123,9 @@ class LiveClassifier:
         self._settled = threading.Condition()
         self._unsettled = 0
         """Frames of which nothing is known yet."""
-        self._slot: NewestSlot[_Read] = NewestSlot()
+        self._slot: NewestSlot[Read] = NewestSlot()
         self._readers: dict[int, Reader] = {}
-        self._worker: _Worker | None = None
+        self._worker: Worker | None = None
         self._check_wanted = threading.Event()
         """Whether the model is to be tried on a picture of nothing."""
         self._where: Where = "given"
@@ -167,7 +158,7 @@ class LiveClassifier:
             self._slot.close()
             if self._worker is not None:
                 self._worker.retire()
-                self._worker.join(_TAKE_S)
+                self._worker.join(TAKE_S)
         if self._refused is not None:
             raise self._refused
 
@@ -206,7 +197,7 @@ class LiveClassifier:
             self._unsettled += 1
         patience_s = _PATIENCE_S if is_patient else _COURTESY_S
         ahead_s = _AHEAD_S if is_patient and frame.pixels.nbytes <= _SMALL else 0.0
-        read = _Read(reader, frame, self._judged(frame))
+        read = Read(reader, frame, self._judged(frame))
         if self._slot.put(read, patience_s=patience_s, ahead_s=ahead_s):
             self._settle("overwritten")
         self._tell(self._supervisor.frame_read, reader)
@@ -234,7 +225,7 @@ class LiveClassifier:
 
     # What the classifying thread asks and says.
 
-    def begin(self, worker: _Worker, reader: int, frame: Frame) -> int | None:
+    def begin(self, worker: Worker, reader: int, frame: Frame) -> int | None:
         """Return a ticket for a frame that may be classified; None, and count it, if it may not."""
         with self._lock:
             ticket = None
@@ -244,7 +235,7 @@ class LiveClassifier:
             self._settle("stale")
         return ticket
 
-    def end(self, worker: _Worker, ticket: int, found: Answer | Passed | EdgeRecogError) -> None:
+    def end(self, worker: Worker, ticket: int, found: Answer | Passed | EdgeRecogError) -> None:
         """Take what became of a frame; nothing is told of one that was given up with its worker."""
         with self._lock:
             if worker.is_retired or not self._supervisor.is_current(ticket):
@@ -266,7 +257,7 @@ class LiveClassifier:
                 self._tell(self._supervisor.passed, ticket)
         self._settle(outcome)
 
-    def check(self, worker: _Worker, classifier: Classifier) -> None:
+    def check(self, worker: Worker, classifier: Classifier) -> None:
         """Try the model on a picture of nothing, if that is wanted."""
         if not self._check_wanted.is_set():
             return
@@ -356,7 +347,7 @@ class LiveClassifier:
 
     def _employ(self, classifier: Classifier) -> None:
         with self._lock:
-            self._worker = _Worker(self, Pipeline(classifier, self._rules), classifier, self._slot)
+            self._worker = Worker(self, Pipeline(classifier, self._rules), classifier, self._slot)
             self._worker.start()
 
     def _load_later(self, after_s: float) -> None:
@@ -366,7 +357,7 @@ class LiveClassifier:
             if before is not None:
                 # An accelerator serves one at a time; one that hangs is not waited for.
                 before.retire()
-                before.join(_TAKE_S * 2)
+                before.join(TAKE_S * 2)
             if self._finished.wait(after_s):
                 return
             try:
@@ -386,81 +377,6 @@ class LiveClassifier:
             self._tell(self._supervisor.model_reloaded)
 
         threading.Thread(target=load, name="model-loader", daemon=True).start()
-
-
-class _Worker(threading.Thread):
-    """Classifies frame after frame with one pipeline, until retired; then closes its model."""
-
-    def __init__(
-        self,
-        live: LiveClassifier,
-        pipeline: Pipeline,
-        classifier: Classifier,
-        slot: NewestSlot[_Read],
-    ) -> None:
-        super().__init__(name="classify", daemon=True)
-        self.is_retired = False
-        self.interrupted_ns: int | None = None
-        """Since when there are no answers, until that was told."""
-        self._live = live
-        self._pipeline = pipeline
-        self._classifier = classifier
-        self._slot = slot
-        self._source = ""
-        self._lock = threading.Lock()
-        self._next: Classifier | None = None
-        """Another model to go on with."""
-
-    def go_on_with(self, classifier: Classifier) -> None:
-        """Use another model from the next frame on, and close the present one."""
-        with self._lock:
-            before, self._next = self._next, classifier
-        if before is not None:
-            before.close()
-
-    def retire(self) -> None:
-        """Have it end after the frame that it is at; nothing of that one is told."""
-        self.is_retired = True
-
-    def run(self) -> None:
-        try:
-            while not self.is_retired:
-                self._look_at_next()
-        finally:
-            self._tell_interruption(time.monotonic_ns())
-            self._change_model()
-            self._classifier.close()
-
-    def _look_at_next(self) -> None:
-        item = self._slot.take(_TAKE_S)
-        interrupted_ns, self.interrupted_ns = self.interrupted_ns, None
-        if interrupted_ns is not None:
-            self._tell_interruption(interrupted_ns)
-        self._change_model()
-        self._live.check(self, self._classifier)
-        if item is None:
-            return
-        reader, frame, fault = item
-        ticket = self._live.begin(self, reader, frame)
-        if ticket is None:
-            return
-        self._source = frame.source
-        found: Answer | Passed | EdgeRecogError
-        try:
-            found = self._pipeline.look(frame, fault)
-        except EdgeRecogError as error:
-            found = error
-        self._live.end(self, ticket, found)
-
-    def _change_model(self) -> None:
-        with self._lock:
-            other, self._next = self._next, None
-        if other is not None:
-            self._pipeline.replace_classifier(other).close()
-            self._classifier = other
-
-    def _tell_interruption(self, at_ns: int) -> None:
-        self._live.tell_vanished(self._pipeline.interrupt(at_ns), self._source)
 
 
 def _line(status: Status) -> str:
