@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from edge_recog.supervision.actions import (
     AbandonInference,
@@ -12,6 +12,7 @@ from edge_recog.supervision.actions import (
     NotifyReady,
     Publish,
 )
+from edge_recog.supervision.checking import CheckCare
 from edge_recog.supervision.model import ModelCare
 from edge_recog.supervision.picture import PictureCare
 from edge_recog.supervision.reader import ReaderCare
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
     from edge_recog.supervision.actions import Action
     from edge_recog.watching import FaultKind
-
-_DARK: Final[frozenset[str]] = frozenset({"black", "overexposed"})
-"""Faults of pictures that come from a camera which is well."""
 
 
 class Supervisor:
@@ -55,6 +53,7 @@ class Supervisor:
         self._reader = ReaderCare(self.rules)
         self._model = ModelCare(self.rules, random)
         self._picture = PictureCare(self.rules, self._backoff)
+        self._check = CheckCare(self.rules, now_ns)
         self._is_ready = False
         self._is_finished = False
         self._stop_by_ns = now_ns
@@ -67,11 +66,6 @@ class Supervisor:
         self._tickets = 0
         self._captured_ns: int | None = None
         """Of the reader's last frame that went into the model."""
-        self._blind_since_ns: int | None = None
-        """Since when there is no picture that could be answered."""
-        self._proved_ns = now_ns
-        """When the model showed last that it works."""
-        self._is_checking = False
         self._is_late = False
         """Whether a frame was refused for its age since anything was said of one."""
         self._out: list[Action] = []
@@ -174,8 +168,7 @@ class Supervisor:
         """Take that a frame was classified: the only proof that all is well."""
         if self._redeem(ticket):
             self._picture.clear()
-            self._blind_since_ns = None
-            self._proved_ns = now_ns
+            self._check.answered(now_ns)
             if self._good_since_ns is None:
                 self._good_since_ns = now_ns
             if now_ns - self._good_since_ns >= round(self.rules.healthy_s * 1e9):
@@ -196,7 +189,7 @@ class Supervisor:
         """Take that a frame was no picture; see `edge_recog.watching.Fault`."""
         if self._redeem(ticket) and self._picture.fault(kind, now_ns):
             self._degrade(kind, reason, now_ns)
-            self._note_blind(now_ns)
+            self._check.blind(now_ns)
             self._reopen_if_due(now_ns)
         return self._told()
 
@@ -263,16 +256,14 @@ class Supervisor:
 
     def checked(self, now_ns: int) -> tuple[Action, ...]:
         """Take that the model works, though there is no picture that could show it."""
-        if self._is_checking:
-            self._is_checking = False
-            self._proved_ns = now_ns
-            if self._may_be_checked(now_ns):
-                self._out.append(FeedWatchdog())
+        is_of_use = self._check.counts(self._status.state, self._trouble, now_ns)
+        if self._check.passed(now_ns) and is_of_use:
+            self._out.append(FeedWatchdog())
         return self._told()
 
     def check_failed(self, reason: str, now_ns: int) -> tuple[Action, ...]:
         """Take that the model failed on a picture of nothing; a sentence says how."""
-        if self._is_checking and self._status.state != "stopping":
+        if self._check.is_running and self._status.state != "stopping":
             self._model_failed(reason, now_ns)
         return self._told()
 
@@ -329,12 +320,8 @@ class Supervisor:
 
     def _source_failed(self, reason: str, now_ns: int) -> None:
         self._degrade(reason, reason, now_ns)
-        self._note_blind(now_ns)
+        self._check.blind(now_ns)
         self._open(self._backoff.next_s(self.rules.retry_max_s), now_ns)
-
-    def _note_blind(self, now_ns: int) -> None:
-        if self._blind_since_ns is None:
-            self._blind_since_ns = now_ns
 
     def _reopen_if_due(self, now_ns: int) -> None:
         if self._reader.phase == "reading" and self._picture.is_reopening_due(now_ns):
@@ -342,26 +329,13 @@ class Supervisor:
 
     def _model_failed(self, reason: str, now_ns: int) -> None:
         self._degrade(reason, reason, now_ns)
-        self._is_checking = False
+        self._check.is_running = False
         self._out += self._model.failed()
 
     def _check_if_due(self, now_ns: int) -> None:
-        since_ns = now_ns - self._proved_ns
-        is_busy = self._is_checking or self._ticket is not None or self._model.is_loading
-        if is_busy or since_ns < round(self.rules.check_s * 1e9):
-            return
-        if self._may_be_checked(now_ns):
-            self._is_checking = True
+        is_busy = self._ticket is not None or self._model.is_loading
+        if not is_busy and self._check.begin_if_due(self._status.state, self._trouble, now_ns):
             self._out.append(CheckModel())
-
-    def _may_be_checked(self, now_ns: int) -> bool:
-        """Tell whether a check of the model stands in for pictures that are not there."""
-        if self._status.state != "degraded":
-            return self._status.state == "standby"
-        if self._blind_since_ns is None:
-            return False
-        is_lost = now_ns - self._blind_since_ns > round(self.rules.lost_s * 1e9)
-        return self._trouble in _DARK or not is_lost
 
     def _watch_inference(self, now_ns: int) -> None:
         """Notice that frames come, but nothing is said of them."""

@@ -454,8 +454,9 @@ def test_a_model_that_fails_in_the_dark_is_loaded_again() -> None:
     world = World(random.Random(3))
     world.run("black", 30)
     fed_ns = world.fed_ns
-    world.is_check_wanted = True
-    world.it._is_checking = True
+    while not world.is_check_wanted:
+        world.now_ns += SECOND // 10
+        world.perform(world.it.tick(world.now_ns))
     world.perform(world.it.check_failed("it broke", world.now_ns))
 
     assert world.loads_ns is not None
