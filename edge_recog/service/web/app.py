@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from http.cookies import SimpleCookie
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -15,7 +15,7 @@ from edge_recog.errors import EdgeRecogError
 from edge_recog.service.sinks import encoded
 from edge_recog.service.web.aside import aside
 from edge_recog.service.web.assets import MEDIA_TYPES, read_assets
-from edge_recog.service.web.documents import Alive, Ready
+from edge_recog.service.web.documents import Alive, Nothing, Ready, StandBy
 from edge_recog.service.web.guard import (
     LOGIN,
     BodyLimit,
@@ -209,7 +209,7 @@ class Routes:
         return Streamed("text/event-stream", parts)
 
     async def _activate(self, request: Request) -> App:
-        await _body(request, _Nothing, "{}")
+        await _body(request, Nothing, "{}")
         try:
             model = await aside(self._shown.activate)
         except EdgeRecogError as error:
@@ -217,12 +217,12 @@ class Routes:
         return _json(msgspec.json.encode(model))
 
     async def _stand_by(self, request: Request) -> App:
-        said = await _body(request, _StandBy, '{} or {"reason": "why, in 1 to 200 characters"}')
+        said = await _body(request, StandBy, '{} or {"reason": "why, in 1 to 200 characters"}')
         await aside(functools.partial(self._shown.stand_by, said.reason))
         return await self._status(request)
 
     async def _wake(self, request: Request) -> App:
-        await _body(request, _Nothing, "{}")
+        await _body(request, Nothing, "{}")
         await aside(self._shown.wake)
         return await self._status(request)
 
@@ -235,14 +235,6 @@ class Routes:
     async def _stream(self, request: Request) -> App:
         kind = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
         return Streamed(kind, functools.partial(live_pictures, self._pictures))
-
-
-class _Nothing(msgspec.Struct, forbid_unknown_fields=True):
-    pass
-
-
-class _StandBy(msgspec.Struct, forbid_unknown_fields=True):
-    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] = "told to rest"
 
 
 async def _body(request: Request, kind: type[_Body], wanted: str) -> _Body:

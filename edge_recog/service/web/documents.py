@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
@@ -172,6 +172,17 @@ class Ready(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Frames are answered, or it was told to rest."""
 
     status: Literal["ready"] = "ready"
+
+
+class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is sent with an order that says everything itself."""
+
+
+class StandBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is sent with the order to rest."""
+
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] = "told to rest"
+    """Why, for people."""
 
 
 class ProblemDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -11,19 +11,15 @@ from edge_recog.service.web.problems import MEDIA_TYPE
 from edge_recog.service.web.streams import TOLD
 
 _JSON: Final = "application/json"
-_NONE: Final[dict[str, Any]] = {"type": "object", "additionalProperties": False}
-_REASON: Final[dict[str, Any]] = {
-    "type": "object",
-    "properties": {"reason": {"type": "string", "minLength": 1, "maxLength": 200}},
-    "additionalProperties": False,
-}
 _TYPES: Final = (
     documents.Alive,
     documents.ClassificationDocument,
     documents.EventDocument,
     documents.ModelDocument,
+    documents.Nothing,
     documents.ProblemDocument,
     documents.Ready,
+    documents.StandBy,
     documents.StatusDocument,
 )
 _PROBLEMS: Final = {
@@ -74,29 +70,17 @@ def describe(version: str, *, needs_token: bool) -> dict[str, Any]:
             )
         },
         "/api/v1/model/activate": {
-            "post": {
-                **_get("Load the configured model anew.", _ref("ModelDocument"), 403, 409, 415),
-                "requestBody": {"required": True, "content": {_JSON: {"schema": _NONE}}},
-            }
+            "post": _post("Load the configured model anew.", "ModelDocument", "Nothing", 409)
         },
         "/api/v1/standby": {
-            "post": {
-                **_get(
-                    "Let the camera go and rest, until woken; answers how things are then.",
-                    _ref("StatusDocument"),
-                    403,
-                    415,
-                ),
-                "requestBody": {"required": True, "content": {_JSON: {"schema": _REASON}}},
-            }
+            "post": _post(
+                "Let the camera go and rest, until woken; answers how things are then.",
+                "StatusDocument",
+                "StandBy",
+            )
         },
         "/api/v1/wake": {
-            "post": {
-                **_get(
-                    "End standby; answers how things are then.", _ref("StatusDocument"), 403, 415
-                ),
-                "requestBody": {"required": True, "content": {_JSON: {"schema": _NONE}}},
-            }
+            "post": _post("End standby; answers how things are then.", "StatusDocument", "Nothing")
         },
         "/api/v1/frame.jpg": {
             "get": _get("The newest frame, after masks.", binary, 503, kind="image/jpeg")
@@ -174,4 +158,11 @@ def _get(
         operation["parameters"] = parameters
     if is_open:
         operation["security"] = []
+    return operation
+
+
+def _post(summary: str, answer: str, body: str, *problems: int) -> dict[str, Any]:
+    """Return one operation that takes a document and answers with one."""
+    operation = _get(summary, _ref(answer), 403, 415, *problems)
+    operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": _ref(body)}}}
     return operation
