@@ -117,10 +117,14 @@ class Bundle:
         Args:
             raw: The model's output in its dtype, of any shape.
         """
+        real = self.real_outputs(raw)
+        return scores_of(real, self.contract.activation, self.contract.temperature)
+
+    def real_outputs(self, raw: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the numbers that an output stands for; `raw` as in `scores`."""
         outputs = raw.reshape(-1)
         quantization = self.outputs.quantization
-        real = quantization.dequantize(outputs) if quantization else outputs.astype(np.float32)
-        return scores_of(real, self.contract.activation, self.contract.temperature)
+        return quantization.dequantize(outputs) if quantization else outputs.astype(np.float32)
 
     def golden(self) -> tuple[Golden, ...]:
         """Return the golden vectors; none where the file has none.

@@ -92,14 +92,11 @@ def _values(bundle: Bundle) -> list[float] | None:
     By the value as a list index; negative values count from the end, as Python has it. None where
     there are too many values.
     """
-    dtype, quantization = bundle.outputs.dtype, bundle.outputs.quantization
+    dtype = bundle.outputs.dtype
     if dtype not in {"uint8", "int8"}:
         return None
     every = np.arange(256, dtype=np.uint8).view(dtype)
-    values: NDArray[np.float32]
-    if bundle.contract.activation == "softmax":
-        values = quantization.dequantize(every) if quantization else every.astype(np.float32)
-    else:
-        values = bundle.scores(every)
+    is_softmax = bundle.contract.activation == "softmax"
+    values = bundle.real_outputs(every) if is_softmax else bundle.scores(every)
     by_value: list[float] = values.tolist()
     return by_value
