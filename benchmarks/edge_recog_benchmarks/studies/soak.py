@@ -13,7 +13,6 @@ import contextlib
 import http.client
 import re
 import signal
-import socket
 import sys
 import tempfile
 import threading
@@ -26,7 +25,7 @@ from edge_recog.errors import EdgeRecogError, UsageError
 from edge_recog_benchmarks.arguments import add_out, count, give_up, write_result
 from edge_recog_benchmarks.device.machine import machine_facts
 from edge_recog_benchmarks.studies.faults.pictures import model
-from edge_recog_benchmarks.studies.faults.processes import Broker, LiveProcess, holdings
+from edge_recog_benchmarks.studies.faults.processes import Broker, LiveProcess, free_port, holdings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -283,9 +282,7 @@ def _viewer(wanted: bool) -> Iterator[tuple[str, Callable[[], None]]]:
     if not wanted:
         yield "web = false", lambda: None
         return
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     ended = threading.Event()
     thread = threading.Thread(target=_watch, args=(port, ended), name="viewer", daemon=True)
     try:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import http.client
-import socket
 import statistics
 import sys
 import tempfile
@@ -28,7 +27,7 @@ from edge_recog.bundle import Bundle
 from edge_recog.errors import EdgeRecogError
 from edge_recog_benchmarks.arguments import add_out, count, give_up, write_result
 from edge_recog_benchmarks.device.machine import machine_facts
-from edge_recog_benchmarks.studies.faults.processes import LiveProcess
+from edge_recog_benchmarks.studies.faults.processes import LiveProcess, free_port
 from edge_recog_benchmarks.studies.soak import frames_in
 
 if TYPE_CHECKING:
@@ -130,12 +129,13 @@ def turn(model: Path, clip: Path, *, viewers: int, seconds: float) -> Turn:
     """
     with tempfile.TemporaryDirectory(prefix="watched-") as name:
         folder = Path(name)
-        port, dead_port = _free_ports()
+        port, dead_port = free_port(), free_port()
         config = folder / "config.toml"
         config.write_text(
             f'source = "file:{clip.resolve()}?loop=1"\nmodel = "{model.resolve()}"\n'
             f'node = "watched"\nweb = {{ listen = "127.0.0.1:{port}" }}\n'
-            f'jsonl = {{ path = "{folder}/answers.jsonl", max_size_mb = 5, keep = 1 }}\n'
+            # Never full, so that its end always says how many there were.
+            f'jsonl = {{ path = "{folder}/answers.jsonl", max_size_mb = 1000, keep = 0 }}\n'
             + (f'mqtt = {{ broker = "mqtt://127.0.0.1:{dead_port}" }}\n' if viewers else "")
         )
         live = LiveProcess(config, log=folder / "log.txt", environment={})
@@ -149,6 +149,8 @@ def turn(model: Path, clip: Path, *, viewers: int, seconds: float) -> Turn:
                 frames, took_s = frames_in(answers) - before, time.monotonic() - begin_s
                 if any(got == 0 for got in streamed):
                     raise EdgeRecogError(f"a viewer got nothing: {live.said().strip()[-300:]}")
+                if frames <= 0:
+                    raise EdgeRecogError(f"no frame was answered: {live.said().strip()[-300:]}")
                 return Turn(frames / took_s, sum(streamed) - bytes_before)
         finally:
             live.stop()
@@ -161,14 +163,6 @@ def _await_answers(live: LiveProcess, answers: Path) -> None:
             words = "; ".join(live.said().strip().splitlines()[-3:])
             raise EdgeRecogError(f"the live classifier gives no answers: {words}")
         time.sleep(0.05)
-
-
-def _free_ports() -> tuple[int, int]:
-    """Return two ports where nobody listens."""
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
 
 
 @contextlib.contextmanager

@@ -125,6 +125,14 @@ class Control:
         self._page.close()
 
 
+def free_port() -> int:
+    """Return a port of the loopback where nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
 class Broker:
     """A mosquitto of our own, on the loopback, that keeps nothing."""
 
@@ -140,9 +148,7 @@ class Broker:
         found = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
         if found is None:
             raise UsageError("mosquitto, the broker, is not installed (Debian: mosquitto)")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         config = folder / "mosquitto.conf"
         # Root would become another user, who cannot read these files.
         user = "user root\n" if os.geteuid() == 0 else ""
