@@ -5,7 +5,7 @@ PYTEST_ARGS ?=
 
 READY := .venv/.ready
 BIN := .venv/bin
-# A part of the tests cannot cover the whole package, so only a full run is held to the gate.
+# Percent of the runtime; only a full run is held to it, since a part cannot cover all of it.
 LEAST_COVERAGE := 90
 
 # Byte code is written at the first import. Compiling every package during set-up costs 20-40 s;
@@ -31,7 +31,7 @@ lint: $(READY) ## format, style, types, and who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint test ## what is to pass before a change goes in; CI installs what it needs and runs the same
+check: lint test ## both, before a change goes in
 
 format: $(READY) ## rewrite the files in house style
 	$(BIN)/ruff check --fix --exit-zero .
