@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 HEAVY = (
     "ai_edge_litert",
+    "cryptography",
     "cv2",
     "keras",
     "matplotlib",
