@@ -11,6 +11,8 @@
     ├── InterpreterError (RuntimeError)       the native interpreter failed
     │   ├── InterpreterMissingError           no TFLite interpreter is installed
     │   └── DelegateError                     an accelerator could not be used
+    ├── SignatureError (ValueError)           nobody vouches for a model, see `signing.errors`
+    ├── StoreError (RuntimeError)             the models cannot be changed, see `store.errors`
     ├── ClosedError (RuntimeError)            used after `close()`
     └── UsageError (ValueError)               an argument nobody can act on
 

@@ -24,6 +24,8 @@ VERBS = {
     "cameras": "edge_recog.cli.cameras:app",
     "config": "edge_recog.cli.config:app",
     "doctor": "edge_recog.cli.doctor:app",
+    "keys": "edge_recog.cli.keys:app",
+    "model": "edge_recog.cli.model:app",
 }
 SISTER_VERBS = {
     "bench": "edge-recog-benchmarks",
