@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -15,11 +14,10 @@ from edge_recog.cameras import CAMERAS, open_source
 from edge_recog.cameras.isolated import IsolatedSource
 from edge_recog.classifier import Classifier
 from edge_recog.errors import EdgeRecogError, UsageError
-from edge_recog.models import default_model
 from edge_recog.pipeline import OUTCOMES
-from edge_recog.service.config.sections import BUILT_IN
 from edge_recog.service.jsonl import JsonlSettings, JsonlSink
 from edge_recog.service.live import LiveClassifier
+from edge_recog.service.models import open_models
 from edge_recog.service.notify import open_notifier
 from edge_recog.service.sinks import SinkQueue, close_all
 from edge_recog.service.text import TextSink
@@ -28,6 +26,7 @@ from edge_recog.verification import verify
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from edge_recog.bundle import Bundle
     from edge_recog.pipeline import Outcome, PipelineRules
     from edge_recog.service.config.sections import Config
     from edge_recog.service.live import Output, Where
@@ -62,14 +61,18 @@ class Daemon:
         self.frames: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
         """How many frames there were, by what became of them."""
         self._site: Site | None = None
-        self._first: Classifier | None = self._open_model("given")
+        self._models = open_models(config, given_up=self.reload)
+        self._first: Classifier | None = None
         try:
+            self._first = self._open_model("given")
             self._site = self._open_site(self._first, is_extra=web_is_extra)
             self._queues = tuple(SinkQueue(sink) for sink in self._sinks(self._first))
         except BaseException:
-            self._first.close()
+            if self._first is not None:
+                self._first.close()
             if self._site is not None:
                 self._site.close()
+            self._models.close()
             raise
         outputs: tuple[Output, ...] = self._queues
         if self._site is not None:
@@ -132,11 +135,16 @@ class Daemon:
         close_all(self._queues, _FLUSH_S)
         if self._first is not None:
             self._first.close()
+        self._models.close()
         self._notifier.close()
 
     def _count(self, outcome: Outcome) -> None:
         with self._counting:
             self.frames[outcome] += 1
+        if outcome == "answered":
+            self._models.answered()
+        elif outcome == "failed":
+            self._models.unhealthy("it failed on a frame")
         if self._site is not None:
             self._site.metrics.frame(outcome)
 
@@ -178,23 +186,26 @@ class Daemon:
         first, self._first = self._first, None
         if first is not None:
             return first
+        self._models.unhealthy("it failed or hung, and had to be loaded again")
         classifier = self._open_model(where)
         if self._site is not None:
             self._site.change_model(classifier)
         return classifier
 
     def _open_model(self, where: Where) -> Classifier:
+        return self._models.load(lambda bundle: self._opened(bundle, where))
+
+    def _opened(self, bundle: Bundle, where: Where) -> Classifier:
         config = self._config
-        path = default_model() if config.model == BUILT_IN else Path(config.model)
         classifier = Classifier.open(
-            path,
+            bundle,
             threads=config.threads,
             delegate=config.delegate if where == "given" else None,
             fallback=config.fallback if where == "given" else None,
         )
         try:
             if classifier.bundle.golden():
-                verify(classifier).require(str(path))
+                verify(classifier).require(bundle.where)
         except BaseException:
             classifier.close()
             raise

@@ -20,11 +20,14 @@ from edge_recog.service.jsonl import JsonlSettings
 from edge_recog.service.mqtt.settings import MqttSettings, node_name
 from edge_recog.service.web.settings import WebSettings
 from edge_recog.service.webhook import WebhookSettings
+from edge_recog.store.rules import StoreRules, TrialRules
 from edge_recog.supervision import SupervisionRules
 from edge_recog.watching import MotionRules, WatchRules
 
 BUILT_IN: Final = "built-in"
 """Name of the model that comes with the package."""
+ACTIVE: Final = "active"
+"""Name of whichever model is active in the store of this device."""
 
 SET_AT_TOP: Final = {"mqtt.node": "node", "supervision.cpu_fallback": "fallback"}
 """Fields of sections that a file does not set there → the key that does."""
@@ -46,7 +49,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     source: Text = "picamera2:0"
     """Where frames come from, see `edge-recog cameras`."""
     model: Text = BUILT_IN
-    """`built-in`, or a path."""
+    """`built-in`, `active` for the one of this device's store, or a path."""
     threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
     """For the interpreter."""
     delegate: Text | None = None
@@ -70,6 +73,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     motion: MotionRules | None = None
     """Classify only where something moves; every frame if None."""
     supervision: SupervisionRules = SupervisionRules()
+    store: StoreRules = StoreRules()
+    trial: TrialRules = TrialRules()
     web: WebSettings | None = WebSettings()
     mqtt: MqttSettings | None = None
     jsonl: JsonlSettings | None = None
@@ -84,10 +89,6 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         for name in ("source", "model"):
             if not getattr(self, name).isprintable():
                 raise ValueError(f"{name} has characters that cannot be seen; write it anew")
-        if self.model == "active":
-            raise ValueError(
-                'model is "active", but this version keeps no models: name a file, or "built-in"'
-            )
         # By `fullmatch`: `$` alone lets a line feed through.
         if self.node is not None and not re.fullmatch(_NODE, self.node):
             raise ValueError(f"node is {self.node!r}; it must match {_NODE}")

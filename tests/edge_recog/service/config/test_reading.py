@@ -152,7 +152,6 @@ def test_an_unknown_key_is_told_with_what_may_be_meant(
         ("rate_limit_fps = nan", "1: rate_limit_fps is nan; it must be a number above 0"),
         ("source = 5", "1: source is 5; it must be a text that is not empty"),
         ('source = ""', '1: source is ""; it must be a text that is not empty'),
-        ('model = "active"', '1: model is "active", but this version keeps no models'),
         ('source = "a\\nb"', "1: source has characters that cannot be seen"),
         ('node = "K"', '1: node is "K"; it must be a text that matches ^[a-z0-9_-]{1,64}$'),
         ('node = "k\\n"', "1: node is 'k\\n'; it must match"),
