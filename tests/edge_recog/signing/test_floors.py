@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import stat
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -44,6 +45,17 @@ def test_a_floor_that_stays_is_not_written_again(floors: Floors) -> None:
         floors.raise_to("demo", sequence)
 
     assert (floors.path.stat().st_ino, floors.read()) == (before.st_ino, {"demo": 7})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for others")
+def test_what_root_makes_does_not_keep_the_folders_owner_out(floors: Floors) -> None:
+    floors.folder.mkdir(parents=True)
+    os.chown(floors.folder, 12345, 23456)
+    floors.raise_to("demo", 7)
+    lock = (floors.folder / ".model-floors.lock").stat()
+
+    assert (lock.st_uid, lock.st_gid) == (12345, 23456)
+    assert stat.S_IMODE(floors.path.stat().st_mode) & 0o444 == 0o444
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9)), max_size=12))
