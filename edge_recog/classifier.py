@@ -20,6 +20,7 @@ from edge_recog.errors import (
 )
 from edge_recog.frames import Frame
 from edge_recog.interpreters import DelegateSpec, Interpreter, open_interpreter
+from edge_recog.interpreters.twins import Twins, uncompiled_path
 from edge_recog.models import default_model
 from edge_recog.outputs import OutputReader
 from edge_recog.predictions import Classification, Timings
@@ -70,7 +71,7 @@ class Classifier:
     @classmethod
     def open(
         cls,
-        model: str | Path | Bundle | None = None,
+        model: str | Path | Bundle | Twins | None = None,
         *,
         threads: int | None = 1,
         backend: str = "auto",
@@ -81,12 +82,13 @@ class Classifier:
         """Open a model file, or use an opened one.
 
         Args:
-            model: A path or a bundle; None for the built-in model.
+            model: A path, a bundle, or one with its compiled twin; None for the built-in model.
             threads: For the interpreter; None for all cores.
             backend: `auto`, or one of `edge_recog.interpreters.INTERPRETERS`.
             xnnpack: Use XNNPACK's kernels where there are any.
             delegate: An accelerator: `edgetpu`, `edgetpu:usb:0`, `edgetpu:pci`, or the path of a
                 delegate library with options, `/usr/lib/libfoo.so?key=value`.
+                For an Edge TPU, `NAME_edgetpu.tflite` beside the path `NAME.tflite` runs.
             fallback: "cpu" to carry on without the accelerator if it cannot be used, with the
                 uncompiled twin of an Edge TPU model (`NAME.tflite` for `NAME_edgetpu.tflite`).
 
@@ -98,21 +100,20 @@ class Classifier:
         """
         if model is None:
             model = default_model()
-        bundle = model if isinstance(model, Bundle) else Bundle.open(model)
         spec = DelegateSpec.parse(delegate) if isinstance(delegate, str) else delegate
+        twins, is_compiled_named = _twins(model, spec)
         try:
-            if spec is not None and spec.is_edge_tpu and not bundle.needs_edgetpu:
-                raise DelegateError(
-                    f"{bundle.where}: not compiled for the Edge TPU, which would run none of it; "
-                    "compile it with edgetpu_compiler and name the _edgetpu.tflite file"
-                )
-            return cls._load(bundle, threads, backend, xnnpack, spec)
+            compiled = twins.compiled if is_compiled_named else None
+            return cls._load(compiled or twins.chosen(spec), threads, backend, xnnpack, spec)
         except DelegateError as error:
             if fallback != "cpu":
                 raise
-            twin = _uncompiled_twin(bundle, error)
-            _logger.warning("running %s on the CPU: %s", twin.where, error)
-            classifier = cls._load(twin, threads, backend, xnnpack, None)
+            try:
+                bundle = twins.on_cpu()
+            except DelegateError as lonely:
+                raise DelegateError(f"{error}; and {lonely}") from error
+            _logger.warning("running %s on the CPU: %s", bundle.where, error)
+            classifier = cls._load(bundle, threads, backend, xnnpack, None)
             classifier.fell_back = error
             return classifier
 
@@ -237,21 +238,15 @@ class Trace:
     """What `classify` would have returned."""
 
 
-def _uncompiled_twin(bundle: Bundle, error: DelegateError) -> Bundle:
-    """Return what runs on the CPU in place of a model that its accelerator cannot run.
-
-    Raises:
-        DelegateError: There is nothing of the kind.
-    """
-    if not bundle.needs_edgetpu:
-        return bundle
-    path = Path(bundle.where)
-    twin = path.with_name(path.name.replace("_edgetpu", ""))
-    if twin == path or not twin.exists():
-        raise DelegateError(
-            f"{error}; and there is no uncompiled twin {twin.name} beside it to run on the CPU"
-        ) from error
-    found = Bundle.open(twin)
-    if found.labels != bundle.labels:
-        raise DelegateError(f"{error}; and its uncompiled twin {twin} has other labels") from error
-    return found
+def _twins(model: str | Path | Bundle | Twins, spec: DelegateSpec | None) -> tuple[Twins, bool]:
+    """Return what there is to run, and whether its compiled file was asked for by name."""
+    if isinstance(model, Twins):
+        return model, False
+    if isinstance(model, Bundle):
+        return Twins(model), False
+    path = Path(model)
+    is_compiled = uncompiled_path(path) is not None
+    if is_compiled or (spec is not None and spec.is_edge_tpu):
+        return Twins.open(path), is_compiled
+    # Whatever lies beside it is of no interest to the CPU.
+    return Twins(Bundle.open(path)), False

@@ -112,36 +112,56 @@ def sign(
 ) -> None:
     """Sign a model file; the signature is a file of its own.
 
+    Its compiled twin MODEL_edgetpu.tflite, if it lies beside it, is signed as the same release,
+    unless --out is given.
+
     Example: edge-recog keys sign model.tflite --key ~/keys/ada.key --expires 90d
     """
-    from edge_recog.bundle import Bundle
+    from edge_recog.bundle import Bundle, read_model_file
     from edge_recog.files import refuse_existing, write_file
+    from edge_recog.interpreters.twins import compiled_path, compiled_twin
     from edge_recog.service.config.secret_files import read_secret
     from edge_recog.signing import new_statement, signature_path
     from edge_recog.signing import sign as make
     from edge_recog.signing.ed25519 import decode_private_key
 
     target = signature_path(model) if out is None else out
-    refuse_existing(target, force=force)
+    beside = compiled_path(model)
+    targets = [target]
+    if out is None and beside.exists():
+        targets.append(signature_path(beside))
+    for path in targets:
+        refuse_existing(path, force=force)
     now = datetime.now(UTC)
     expires_at = None if expires is None else _expiry(expires, now)
     private = decode_private_key(
         read_secret(key), passphrase=_passphrase(passphrase_file), where=str(key)
     )
     bundle = Bundle.open(model)
-    statement = new_statement(
-        model=bundle.id,
-        size_bytes=len(bundle.data),
-        name=bundle.name if name is None else name,
-        now=now,
-        sequence=sequence,
-        expires_at=expires_at,
-    )
-    write_file(target, make(private, statement), force=force)
+    bundles = [bundle]
+    if len(targets) > 1:
+        bundles.append(compiled_twin(bundle, read_model_file(beside), where=str(beside)))
+    statements = [
+        new_statement(
+            model=one.id,
+            size_bytes=len(one.data),
+            name=bundle.name if name is None else name,
+            now=now,
+            sequence=sequence,
+            expires_at=expires_at,
+        )
+        for one in bundles
+    ]
+    for path, statement in zip(targets, statements, strict=True):
+        write_file(path, make(private, statement), force=force)
     if json:
-        print_json({"path": str(target), "statement": statement})
+        told = [
+            {"path": str(path), "statement": statement}
+            for path, statement in zip(targets, statements, strict=True)
+        ]
+        print_json({**told[0], "edge_tpu": told[1] if len(told) > 1 else None})
         return
-    print_rows([("wrote", str(target)), *_statement_rows(statement)])
+    print_rows([*(("wrote", str(path)) for path in targets), *_statement_rows(statements[0])])
 
 
 @app.command(no_args_is_help=True)

@@ -11,12 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge_recog.cli.output import Json, Quiet, Threads, print_json, print_rows, size_text
+from edge_recog.cli.stored import (
+    document_of,
+    facts_of,
+    id_of,
+    place_of,
+    print_columns,
+    remarks_on,
+    shown,
+    title_of,
+    verdict_text,
+)
 from edge_recog.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from edge_recog.store import State, Store, Verdict
+    from edge_recog.store import State, Store, TwinFile
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -76,8 +85,8 @@ def list_models(folder: Dir = None, json: Json = False) -> None:
     if json:
         print_json(
             {
-                **_document(store, state),
-                "running": _id(chosen.model),
+                **document_of(store, state),
+                "running": id_of(chosen.model),
                 "notes": chosen.notes,
                 "quota_bytes": round(store.rules.quota_mb * 1e6),
                 "used_bytes": state.used_bytes,
@@ -91,11 +100,13 @@ def list_models(folder: Dir = None, json: Json = False) -> None:
         version = state.versions[digest]
         size = size_text(version.size_bytes)
         time = "-" if version.p50_ms is None else f"{version.p50_ms:.2g} ms"
-        place = _place(state, digest) or "-"
-        rows.append((place, digest[:12], _shown(version.name), size, time, _remarks(state, digest)))
-    place = _place(state, "built-in") or "-"
+        place = place_of(state, digest) or "-"
+        rows.append(
+            (place, digest[:12], shown(version.name), size, time, remarks_on(state, digest))
+        )
+    place = place_of(state, "built-in") or "-"
     rows.append((place, "built-in", "comes with the package", "-", "-", ""))
-    _print_columns(rows)
+    print_columns(rows)
 
 
 @app.command(no_args_is_help=True)
@@ -116,6 +127,10 @@ def install(
         float,
         typer.Option(metavar="MB", min=0.001, help="For all models; the oldest make room."),
     ] = 256.0,
+    no_twin: Annotated[
+        bool,
+        typer.Option("--no-twin", help="Leave FILE_edgetpu.tflite alone, if it lies beside FILE."),
+    ] = False,
     allow_unsigned: AllowUnsigned = False,
     allow_downgrade: AllowDowngrade = False,
     force: Insist = False,
@@ -129,41 +144,29 @@ def install(
     live classifier then runs it on trial; until it has proved itself, whatever happens to it or to
     the machine brings the active one back.
 
+    What edgetpu_compiler made of it, FILE_edgetpu.tflite, comes along if it lies beside it.
+
     Example: sudo edge-recog model install model.tflite
     """
     from edge_recog.bundle import read_model_file
-    from edge_recog.signing import signature_path
-    from edge_recog.signing.signatures import MOST_BYTES
-    from edge_recog.signing.small_files import read_small
 
-    store = _store(
-        folder,
-        threads=threads,
-        delegate=delegate,
-        rules={"most_p50_ms": most_ms, "most_memory_mb": most_mb, "quota_mb": quota_mb},
-        allow={"allow_unsigned": allow_unsigned, "allow_downgrade": allow_downgrade},
+    store = _trying_store(
+        folder, threads, delegate, most_ms, most_mb, allow_unsigned, allow_downgrade, quota_mb
     )
-    model = read_model_file(file)
-    beside = signature_path(file) if signature is None else signature
-    signed: bytes | None = None
-    try:
-        signed = read_small(beside, most_bytes=MOST_BYTES)
-    except FileNotFoundError as error:
-        if signature is not None:
-            raise UsageError(f"{signature}: there is no such file") from error
-    except OSError as error:
-        raise UsageError(f"{beside}: cannot be read: {error.strerror or error}") from error
-    _say(f"trying {file} on this device…", quiet=quiet or json)
+    twin = None if no_twin else _twin_beside(file)
+    model, signed = read_model_file(file), _signature(file, signature)
+    both = "" if twin is None else f" and {twin.where}"
+    _say(f"trying {file}{both} on this device…", quiet=quiet or json)
     digest = store.install(
-        model, signed, where=str(file), nominate=not no_activate, even_if_bad=force
+        model, signed, where=str(file), nominate=not no_activate, even_if_bad=force, twin=twin
     )
     state = store.state()
     if json:
-        print_json({**_document(store, state), "installed": _id(digest)})
+        print_json({**document_of(store, state), "installed": id_of(digest)})
         return
     version = state.versions.get(digest)
     if version is not None:
-        print_rows(_facts(digest, version))
+        print_rows(facts_of(digest, version))
     _tell_place(state, digest)
 
 
@@ -187,18 +190,14 @@ def activate(
 
     Example: sudo edge-recog model activate ba7c2b29b744
     """
-    store = _store(
-        folder,
-        threads=threads,
-        delegate=delegate,
-        rules={"most_p50_ms": most_ms, "most_memory_mb": most_mb},
-        allow={"allow_unsigned": allow_unsigned, "allow_downgrade": allow_downgrade},
+    store = _trying_store(
+        folder, threads, delegate, most_ms, most_mb, allow_unsigned, allow_downgrade
     )
     _say(f"trying {name} on this device…", quiet=quiet or json)
     digest = store.activate(name, even_if_bad=force)
     state = store.state()
     if json:
-        print_json({**_document(store, state), "activated": _id(digest)})
+        print_json({**document_of(store, state), "activated": id_of(digest)})
         return
     _tell_place(state, digest)
 
@@ -212,9 +211,9 @@ def rollback(folder: Dir = None, json: Json = False) -> None:
     store = _store(folder)
     state = store.roll_back()
     if json:
-        print_json(_document(store, state))
+        print_json(document_of(store, state))
         return
-    typer.echo(f"active: {_title(state, state.active)}")
+    typer.echo(f"active: {title_of(state, state.active)}")
     typer.echo(_AFTERWARDS)
 
 
@@ -233,9 +232,9 @@ def pin(
     digest = store.pin(name, on=not off)
     state = store.state()
     if json:
-        print_json(_document(store, state))
+        print_json(document_of(store, state))
         return
-    typer.echo(f"{'unpinned' if off else 'pinned'}: {_title(state, digest)}")
+    typer.echo(f"{'unpinned' if off else 'pinned'}: {title_of(state, digest)}")
 
 
 @app.command(no_args_is_help=True)
@@ -248,9 +247,9 @@ def remove(name: Name, folder: Dir = None, json: Json = False) -> None:
     before = store.state()
     digest = store.remove(name)
     if json:
-        print_json({**_document(store, store.state()), "removed": _id(digest)})
+        print_json({**document_of(store, store.state()), "removed": id_of(digest)})
         return
-    typer.echo(f"removed: {_title(before, digest)}")
+    typer.echo(f"removed: {title_of(before, digest)}")
 
 
 @app.command()
@@ -277,20 +276,14 @@ def verify(
 
     Example: edge-recog model verify --quick
     """
-    store = _store(
-        folder,
-        threads=threads,
-        delegate=delegate,
-        rules={"most_p50_ms": most_ms, "most_memory_mb": most_mb},
-        # Old ones are kept on purpose.
-        allow={"allow_unsigned": allow_unsigned, "allow_downgrade": True},
-    )
+    # Old ones are kept on purpose.
+    store = _trying_store(folder, threads, delegate, most_ms, most_mb, allow_unsigned, True)
     state = store.state()
     verdicts = []
     for verdict in store.verify(name, run=not quick):
         verdicts.append(verdict)
         if not json and not quiet:
-            typer.echo(f"{_title(state, verdict.digest)}: {_told(verdict)}")
+            typer.echo(f"{title_of(state, verdict.digest)}: {verdict_text(verdict)}")
     problems = [verdict for verdict in verdicts if verdict.problem]
     if json:
         print_json(
@@ -300,9 +293,10 @@ def verify(
                 "good": not problems,
                 "models": [
                     {
-                        "id": _id(verdict.digest),
+                        "id": id_of(verdict.digest),
                         "problem": verdict.problem or None,
                         "here": verdict.outcome,
+                        "edge_tpu_here": verdict.compiled,
                     }
                     for verdict in verdicts
                 ],
@@ -310,151 +304,105 @@ def verify(
         )
     elif quiet:
         for verdict in problems:
-            typer.echo(f"{_title(state, verdict.digest)}: {verdict.problem}", err=True)
+            typer.echo(f"{title_of(state, verdict.digest)}: {verdict.problem}", err=True)
     elif not problems:
         typer.echo(f"{len(verdicts)} of {len(verdicts)} models are good")
     if problems:
         raise typer.Exit(1)
 
 
-def _store(
-    folder: Path | None,
-    *,
-    threads: int = 1,
-    delegate: str | None = None,
-    rules: dict[str, float] | None = None,
-    allow: dict[str, bool] | None = None,
-) -> Store:
-    """Return that of this device, or of a folder, with the keys of this device."""
-    from edge_recog.signing import Trust
-    from edge_recog.store import Store, StoreRules, Trusted, models_folder
-    from edge_recog.store.tryout import try_on_device
+def _store(folder: Path | None) -> Store:
+    """Return that of this device, or of a folder; nothing is installed or tried in it."""
+    from edge_recog.store import Store, models_folder
 
-    root = models_folder(os.environ) if folder is None else folder
-    chosen = StoreRules(**(rules or {}))
+    return Store(models_folder(os.environ) if folder is None else folder)
+
+
+def _trying_store(
+    folder: Path | None,
+    threads: int,
+    delegate: str | None,
+    most_ms: float,
+    most_mb: float,
+    allow_unsigned: bool,
+    allow_downgrade: bool,
+    quota_mb: float = 256.0,
+) -> Store:
+    """Return the store with its rules, this device's keys and the way in which models are tried."""
+    from edge_recog.signing import Trust
+    from edge_recog.store import Store, StoreRules, Trusted
+    from edge_recog.store.tryout import try_on_device, try_twins_on_device
+
+    root = _store(folder).root
+    options: dict[str, Any] = {"threads": threads, "delegate": delegate, "memory_mb": most_mb}
     return Store(
         root,
-        rules=chosen,
+        rules=StoreRules(most_p50_ms=most_ms, most_memory_mb=most_mb, quota_mb=quota_mb),
         # Where the service has the floors of its releases: beside the models.
-        admission=Trusted(Trust.open(root.parent, os.environ), **(allow or {})),
-        tryout=partial(
-            try_on_device, threads=threads, delegate=delegate, memory_mb=chosen.most_memory_mb
+        admission=Trusted(
+            Trust.open(root.parent, os.environ),
+            allow_unsigned=allow_unsigned,
+            allow_downgrade=allow_downgrade,
         ),
+        tryout=partial(try_on_device, **options),
+        twins_tryout=partial(try_twins_on_device, **options),
     )
 
 
-def _document(store: Store, state: State) -> dict[str, Any]:
-    candidate = state.candidate
-    return {
-        "schema": 1,
-        "path": str(store.root),
-        "active": _id(state.active),
-        "previous": _id(state.previous),
-        "candidate": None
-        if candidate is None
-        else {
-            "id": _id(candidate.version),
-            "is_running": candidate.is_running,
-            "starts": candidate.starts,
-            "frames": candidate.frames,
-            "healthy_s": candidate.healthy_s,
-        },
-        "models": [_model(state, digest) for digest in reversed(state.oldest_first)],
-    }
+def _twin_beside(file: Path) -> TwinFile | None:
+    """Return what edgetpu_compiler made of a model file; None if that does not lie beside it.
+
+    Raises:
+        BundleError: It cannot be read.
+        UsageError: The compiled file is named, and what it was made of lies beside it.
+    """
+    from edge_recog.bundle import read_model_file
+    from edge_recog.interpreters.twins import compiled_path, uncompiled_path
+    from edge_recog.store import TwinFile
+
+    uncompiled = uncompiled_path(file)
+    if uncompiled is not None and uncompiled.exists():
+        raise UsageError(
+            f"{file}: name {uncompiled}, which brings it along and runs where the Edge TPU fails; "
+            "--no-twin installs this file alone"
+        )
+    beside = compiled_path(file)
+    if not beside.exists():
+        return None
+    return TwinFile(read_model_file(beside), str(beside), _signature(beside))
 
 
-def _model(state: State, digest: str) -> dict[str, Any]:
-    version, trouble = state.versions[digest], state.troubles.get(digest)
-    return {
-        "id": _id(digest),
-        "name": version.name,
-        "size_bytes": version.size_bytes,
-        "is_signed": version.is_signed,
-        "release": version.release,
-        "is_pinned": version.pinned,
-        "is_bad": state.is_bad(digest),
-        "failures": 0 if trouble is None else trouble.failures,
-        "last_failure": None if trouble is None else trouble.reason,
-        "installed_at": version.installed_at or None,
-        "p50_ms": version.p50_ms,
-        "memory_mb": version.memory_mb,
-    }
+def _signature(file: Path, given: Path | None = None) -> bytes | None:
+    """Return the signature that was given for a file, or lies beside it; None without one.
 
+    Raises:
+        UsageError: It cannot be read, or was given and does not exist.
+    """
+    from edge_recog.signing import signature_path
+    from edge_recog.signing.signatures import MOST_BYTES
+    from edge_recog.signing.small_files import read_small
 
-def _facts(digest: str, version: Any) -> list[tuple[str, str]]:
-    memory = "unknown" if version.memory_mb is None else f"{version.memory_mb:.1f} MB"
-    return [
-        (
-            "model",
-            f"{_shown(version.name)}  (sha256:{digest[:12]}, {size_text(version.size_bytes)})",
-        ),
-        ("here", version.runtime),
-        ("a picture", f"{version.p50_ms:.2f} ms"),
-        ("memory", memory),
-    ]
+    path = signature_path(file) if given is None else given
+    try:
+        return read_small(path, most_bytes=MOST_BYTES)
+    except FileNotFoundError as error:
+        if given is not None:
+            raise UsageError(f"{given}: there is no such file") from error
+        return None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def _tell_place(state: State, digest: str) -> None:
-    place = _place(state, digest)
+    place = place_of(state, digest)
     if place == "candidate":
-        typer.echo(f"candidate: {_title(state, digest)}; {_AFTERWARDS}")
+        typer.echo(f"candidate: {title_of(state, digest)}; {_AFTERWARDS}")
     elif place == "active":
-        typer.echo(f"active: {_title(state, digest)}; {_AFTERWARDS}")
+        typer.echo(f"active: {title_of(state, digest)}; {_AFTERWARDS}")
     else:
-        typer.echo(f"kept: {_title(state, digest)}; edge-recog model activate {digest[:12]}")
-
-
-def _place(state: State, model: str) -> str:
-    places = {
-        "active": state.active,
-        "candidate": state.nominee,
-        "previous": state.previous,
-    }
-    return next((place for place, name in places.items() if name == model), "")
-
-
-def _remarks(state: State, digest: str) -> str:
-    version, trouble = state.versions[digest], state.troubles.get(digest)
-    remarks = ["signed"] if version.is_signed else []
-    if version.pinned:
-        remarks.append("pinned")
-    if trouble is not None:
-        what = "bad" if trouble.is_bad else f"failed {trouble.failures} of 3 times"
-        remarks.append(f"{what}: {trouble.reason}")
-    return "; ".join(remarks)
-
-
-def _title(state: State, model: str) -> str:
-    version = state.versions.get(model)
-    return model if version is None else f"{_shown(version.name)} (sha256:{model[:12]})"
-
-
-def _shown(name: str) -> str:
-    """Return a name as a terminal can take it: it is whatever is in the file."""
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in name)
-
-
-def _told(verdict: Verdict) -> str:
-    if verdict.problem:
-        return verdict.problem
-    outcome = verdict.outcome
-    if outcome is None:
-        return "good"
-    vectors = f"{outcome.vectors}/{outcome.vectors} golden vectors"
-    return f"good, {vectors}, {outcome.p50_ms:.2f} ms"
-
-
-def _id(model: str | None) -> str | None:
-    return model if model in {None, "built-in"} else f"sha256:{model}"
+        typer.echo(f"kept: {title_of(state, digest)}; edge-recog model activate {digest[:12]}")
 
 
 def _say(text: str, *, quiet: bool) -> None:
     if not quiet and sys.stderr.isatty():
         typer.echo(text, err=True)
-
-
-def _print_columns(table: Sequence[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for line in table:
-        padded = (f"{text:<{width}}" for text, width in zip(line, widths, strict=True))
-        typer.echo("  ".join(padded).rstrip())

@@ -19,6 +19,10 @@ def verify(
         typer.Argument(help="A model file; the built-in one if left out.", show_default=False),
     ] = None,
     threads: Threads = 1,
+    delegate: Annotated[
+        str | None,
+        typer.Option(help="edgetpu, edgetpu:usb:0, edgetpu:pci, or a library with ?key=value."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run a model's golden vectors, frame to scores, on this machine.
@@ -33,7 +37,7 @@ def verify(
 
     if model is None:
         model = default_model()
-    with Classifier.open(model, threads=threads) as classifier:
+    with Classifier.open(model, threads=threads, delegate=delegate) as classifier:
         report = run(classifier)
     if json:
         print_json({"path": str(model), "passed": report.passed, **msgspec.to_builtins(report)})

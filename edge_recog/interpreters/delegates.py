@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 
 from edge_recog.errors import DelegateError, UsageError
 from edge_recog.interpreters.native_errors import reason
+from edge_recog.interpreters.presence import read_nodes, why_unusable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
 # https://coral.ai/docs/edgetpu/tflite-python/#load-tensorflow-lite-and-run-an-inference
 _EDGE_TPU_LIBRARIES = {"darwin": "libedgetpu.1.dylib", "win32": "edgetpu.dll"}
 _EDGE_TPU_ON_LINUX = "libedgetpu.so.1"
-# Device names: edgetpu_c.h, `edgetpu_create_delegate`.
-_EDGE_TPU = re.compile(r"edgetpu(?::(?P<device>(?:usb|pci)(?::\d+)?))?")
+# Device names: https://coral.ai/docs/reference/py/pycoral.utils/, `make_interpreter`.
+_EDGE_TPU = re.compile(r"edgetpu(?::(?P<device>(?:usb|pci)(?::[0-9]{1,3})?|[0-9]{1,3}))?")
+_DEVICE = re.compile(r"(?:usb|pci)?(?::[0-9]{1,3})?")
 _LIBRARY = re.compile(r".*\.(?:so(?:\.\d+)*|dylib|dll)", re.IGNORECASE)
 _OPTIONS = re.compile(r"[^=&]+=[^=&]+(?:&[^=&]+=[^=&]+)*")
 _ENTRY_POINTS = ("tflite_plugin_create_delegate", "tflite_plugin_destroy_delegate")
 """external_delegate_interface.h of TensorFlow Lite."""
 _FORMS = (
-    "edgetpu, edgetpu:usb, edgetpu:usb:0, edgetpu:pci, edgetpu:pci:0 "
+    "edgetpu, edgetpu:0, edgetpu:usb, edgetpu:usb:0, edgetpu:pci, edgetpu:pci:0 "
     "or /path/to/libdelegate.so?key=value&key=value"
 )
 
@@ -39,11 +41,13 @@ class DelegateSpec:
     library: str
     """A path, or a file name for the dynamic loader to find."""
     options: Mapping[str, str] = field(default_factory=dict)
-    """Handed to the library as they are. The Edge TPU's is `device`: usb, usb:0, pci, pci:0."""
+    """Handed to the library as they are. The Edge TPU's is `device`: usb, usb:0, pci, pci:0, :0."""
 
     @classmethod
     def parse(cls, text: str) -> DelegateSpec:
-        """Return what `text` names: `edgetpu[:usb|:pci[:N]]` or `/path/to/lib.so[?key=value&…]`.
+        """Return what `text` names: `edgetpu[:usb|:pci][:N]` or `/path/to/lib.so[?key=value&…]`.
+
+        Without a kind, `edgetpu:1` is the second of all Edge TPUs; without a number any will do.
 
         Raises:
             UsageError: The text has neither form.
@@ -51,6 +55,8 @@ class DelegateSpec:
         if match := _EDGE_TPU.fullmatch(text):
             library = _EDGE_TPU_LIBRARIES.get(sys.platform, _EDGE_TPU_ON_LINUX)
             device = match["device"]
+            if device and device.isdigit():
+                device = f":{device}"
             return cls(library, {"device": device} if device else {})
         library, question_mark, query = text.partition("?")
         if not _LIBRARY.fullmatch(library) or (question_mark and not _OPTIONS.fullmatch(query)):
@@ -117,10 +123,8 @@ def _missing_library(spec: DelegateSpec, error: OSError) -> str:
 def _refused(spec: DelegateSpec, said: str) -> str:
     if not spec.is_edge_tpu:
         return f"{spec} refuses to start: {said or 'it gave no reason'}"
-    device = spec.options.get("device")
-    where = f"at device '{device}'" if device else "on this machine"
+    device = spec.options.get("device", "")
+    which = f"Edge TPU '{device}'" if device else "Edge TPU"
     details = f" ({said})" if said else ""
-    return (
-        f"no Edge TPU found {where}{details}: is it plugged in and powered, is its udev rule "
-        f"installed, and is this user in the group plugdev (USB) or apex (PCI)?"
-    )
+    why = why_unusable(read_nodes(), device if _DEVICE.fullmatch(device) else "")
+    return f"the {which} cannot be opened{details}: {why}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import time
 import warnings
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_logger = logging.getLogger(__name__)
+
+
 class NativeInterpreter:
     """A model loaded by one of the TFLite runtimes. The methods are those of `Interpreter`."""
 
@@ -35,8 +40,9 @@ class NativeInterpreter:
         threads: int,
         xnnpack: bool,
         delegate: DelegateSpec | None,
+        warm_up: bool,
     ) -> None:
-        """Load `model` and allocate its tensors.
+        """Load `model`, allocate its tensors, and have it ready to answer as fast as it can.
 
         Args:
             api: The runtime's module with `Interpreter`, `OpResolverType` and `load_delegate`.
@@ -45,6 +51,7 @@ class NativeInterpreter:
             threads: At least 1.
             xnnpack: Whether the runtime may hand operations to XNNPACK.
             delegate: An accelerator that chooses its operations before XNNPACK does.
+            warm_up: Whether to run it once, on zeros.
 
         Raises:
             DelegateError: The accelerator cannot be used, or the model needs one.
@@ -74,6 +81,16 @@ class NativeInterpreter:
         self._input_views: list[Callable[[], NDArray[Any]]]
         self._input_views = [self._native.tensor(details["index"]) for details in inputs]
         self._output_indices: list[int] = [details["index"] for details in outputs]
+        self.warm_up_ns: int | None = None
+        """What the first inference took, if it is over by now."""
+        if warm_up:
+            try:
+                self.warm_up_ns = self._warmed_up_ns()
+            except BaseException:
+                self.close()
+                raise
+            took_ms = self.warm_up_ns / 1e6
+            _logger.info("%s: the first inference took %.1f ms", self.runtime, took_ms)
 
     def input_view(self, index: int = 0) -> NDArray[Any]:
         self._require_open()
@@ -99,6 +116,13 @@ class NativeInterpreter:
         # With the last references gone CPython destroys the native interpreter at once.
         self._input_views.clear()
         self._native = None
+
+    def _warmed_up_ns(self) -> int:
+        for index in range(len(self.inputs)):
+            self.input_view(index)[...] = 0
+        start_ns = time.perf_counter_ns()
+        self.invoke()
+        return time.perf_counter_ns() - start_ns
 
     def _require_open(self) -> None:
         if self._native is None:

@@ -72,7 +72,8 @@ def running_error(text: str, *, runtime: str, delegate: DelegateSpec | None) -> 
         return InterpreterError("a view of the interpreter's memory is still held: drop it first")
     if delegate is not None:
         return DelegateError(
-            f"{delegate} failed while running the model: {reason(text)}; is it still connected?"
+            f"{delegate} failed while running the model: {reason(text)}; is it still connected, "
+            f"and does it get enough power?"
         )
     return InterpreterError(f"{runtime} failed while running the model: {reason(text)}")
 

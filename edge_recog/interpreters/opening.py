@@ -38,6 +38,7 @@ def open_interpreter(
     backend: str = "auto",
     xnnpack: bool = True,
     delegate: DelegateSpec | None = None,
+    warm_up: bool | None = None,
 ) -> Interpreter:
     """Load `model` with an installed runtime.
 
@@ -49,6 +50,9 @@ def open_interpreter(
         backend: A key of `INTERPRETERS`, or "auto" for the first one installed.
         xnnpack: False keeps to TFLite's built-in kernels.
         delegate: An accelerator.
+        warm_up: Whether to run the model once before it is handed over; None: with an accelerator.
+            Its first inference carries the weights to it, which may take longer than hundreds of
+            later ones, and shows whether it works at all.
 
     Raises:
         DelegateError: The accelerator cannot be used, or the model is compiled for one.
@@ -69,6 +73,7 @@ def open_interpreter(
         threads=_usable_cores() if threads is None else threads,
         xnnpack=xnnpack,
         delegate=delegate,
+        warm_up=delegate is not None if warm_up is None else warm_up,
     )
 
 

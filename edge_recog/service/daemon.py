@@ -13,7 +13,7 @@ from edge_recog import __version__
 from edge_recog.cameras import CAMERAS, open_source
 from edge_recog.cameras.isolated import IsolatedSource
 from edge_recog.classifier import Classifier
-from edge_recog.errors import EdgeRecogError, UsageError
+from edge_recog.errors import DelegateError, EdgeRecogError, UsageError
 from edge_recog.pipeline import OUTCOMES
 from edge_recog.service.jsonl import JsonlSettings, JsonlSink
 from edge_recog.service.live import LiveClassifier
@@ -26,7 +26,7 @@ from edge_recog.verification import verify
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edge_recog.bundle import Bundle
+    from edge_recog.interpreters.twins import Twins
     from edge_recog.pipeline import Outcome, PipelineRules
     from edge_recog.service.config.sections import Config
     from edge_recog.service.live import Output, Where
@@ -144,7 +144,7 @@ class Daemon:
         if outcome == "answered":
             self._models.answered()
         elif outcome == "failed":
-            self._models.unhealthy("it failed on a frame")
+            self._models.unhealthy("it failed on a frame", counts=self._is_to_blame)
         if self._site is not None:
             self._site.metrics.frame(outcome)
 
@@ -171,6 +171,11 @@ class Daemon:
             _LOG.warning("there is no live page: %s", error)
             return None
 
+    @property
+    def _is_to_blame(self) -> bool:
+        """Whether a model that fails is itself to blame, and not, perhaps, its accelerator."""
+        return self._config.delegate is None
+
     def _swapped(self) -> Classifier:
         """Return the model that is now at work, loaded anew."""
         classifier = self._open_model("given")
@@ -186,26 +191,30 @@ class Daemon:
         first, self._first = self._first, None
         if first is not None:
             return first
-        self._models.unhealthy("it failed or hung, and had to be loaded again")
+        self._models.unhealthy(
+            "it failed or hung, and had to be loaded again", counts=self._is_to_blame
+        )
         classifier = self._open_model(where)
         if self._site is not None:
             self._site.change_model(classifier)
         return classifier
 
     def _open_model(self, where: Where) -> Classifier:
-        return self._models.load(lambda bundle: self._opened(bundle, where))
+        return self._models.load(lambda twins: self._opened(twins, where))
 
-    def _opened(self, bundle: Bundle, where: Where) -> Classifier:
+    def _opened(self, twins: Twins, where: Where) -> Classifier:
         config = self._config
         classifier = Classifier.open(
-            bundle,
+            twins,
             threads=config.threads,
             delegate=config.delegate if where == "given" else None,
             fallback=config.fallback if where == "given" else None,
         )
+        if where == "cpu":
+            classifier.fell_back = DelegateError("the accelerator failed while it was at work")
         try:
             if classifier.bundle.golden():
-                verify(classifier).require(bundle.where)
+                verify(classifier).require(classifier.bundle.where)
         except BaseException:
             classifier.close()
             raise

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from edge_recog.bundle import Bundle
+from edge_recog.interpreters import DelegateSpec
+from edge_recog.interpreters.twins import Twins
 from edge_recog.models import default_model
 from edge_recog.service.config.sections import ACTIVE, BUILT_IN
 
@@ -28,7 +30,7 @@ _TICK_S: Final = 1.0
 class Models(Protocol):
     """Says what to run, and is told how it does. From any thread."""
 
-    def load(self, open_it: Callable[[Bundle], Classifier]) -> Classifier:
+    def load(self, open_it: Callable[[Twins], Classifier]) -> Classifier:
         """Return the model to run now, opened.
 
         Args:
@@ -41,8 +43,13 @@ class Models(Protocol):
     def answered(self) -> None:
         """Take that a frame was answered."""
 
-    def unhealthy(self, reason: str) -> None:
-        """Take that the model failed or hangs: a sentence without a full stop."""
+    def unhealthy(self, reason: str, *, counts: bool = True) -> None:
+        """Take that the model failed or hangs: a sentence without a full stop.
+
+        Args:
+            reason: That sentence.
+            counts: Whether the model is to blame for it.
+        """
 
     def close(self) -> None:
         """Take that the process ends in order. Safe to call twice."""
@@ -51,18 +58,26 @@ class Models(Protocol):
 class OneModel:
     """A file, read anew whenever the model is loaded."""
 
-    def __init__(self, path: Path) -> None:
-        """Read nothing yet."""
-        self._path = path
+    def __init__(self, path: Path, *, with_twin: bool) -> None:
+        """Read nothing yet.
 
-    def load(self, open_it: Callable[[Bundle], Classifier]) -> Classifier:
+        Args:
+            path: Of the file, or of its compiled twin.
+            with_twin: Whether the compiled twin beside it is wanted as well.
+        """
+        self._path = path
+        self._with_twin = with_twin
+
+    def load(self, open_it: Callable[[Twins], Classifier]) -> Classifier:
         """See `Models`."""
-        return open_it(Bundle.open(self._path))
+        return open_it(
+            Twins.open(self._path) if self._with_twin else Twins(Bundle.open(self._path))
+        )
 
     def answered(self) -> None:
         """See `Models`."""
 
-    def unhealthy(self, reason: str) -> None:
+    def unhealthy(self, reason: str, *, counts: bool = True) -> None:
         """See `Models`."""
 
     def close(self) -> None:
@@ -86,9 +101,9 @@ class StoredModels:
         self._closed = threading.Event()
         threading.Thread(target=self._watch, name="trial", daemon=True).start()
 
-    def load(self, open_it: Callable[[Bundle], Classifier]) -> Classifier:
+    def load(self, open_it: Callable[[Twins], Classifier]) -> Classifier:
         """See `Models`; a candidate that cannot be opened is rolled back."""
-        chosen, classifier = self._trial.load(open_it)
+        chosen, classifier = self._trial.load_twins(open_it)
         if chosen.on_trial:
             _LOG.info("%s is on trial", chosen.bundle.name)
         return classifier
@@ -97,9 +112,9 @@ class StoredModels:
         """See `Models`."""
         self._trial.answered(time.monotonic_ns())
 
-    def unhealthy(self, reason: str) -> None:
+    def unhealthy(self, reason: str, *, counts: bool = True) -> None:
         """See `Models`."""
-        self._trial.unhealthy(reason)
+        self._trial.unhealthy(reason, counts=counts)
 
     def close(self) -> None:
         """See `Models`; the candidate's trial goes on at the next start."""
@@ -130,4 +145,6 @@ def open_models(config: Config, *, given_up: Callable[[], None]) -> Models:
         admission = Trusted(Trust.open(root.parent))
         store = Store(root, rules=config.store, admission=admission)
         return StoredModels(store, config.trial, given_up=given_up)
-    return OneModel(default_model() if config.model == BUILT_IN else Path(config.model))
+    delegate = None if config.delegate is None else DelegateSpec.parse(config.delegate)
+    path = default_model() if config.model == BUILT_IN else Path(config.model)
+    return OneModel(path, with_twin=delegate is not None and delegate.is_edge_tpu)

@@ -20,13 +20,15 @@ if TYPE_CHECKING:
         DamagedVersionError,
         FailedTryoutError,
         NoRoomError,
+        OtherReleaseError,
         StoreError,
         UnusableStoreError,
     )
+    from edge_recog.store.identity import TwinFile
     from edge_recog.store.places import models_folder
     from edge_recog.store.reading import Chosen
     from edge_recog.store.rules import StoreRules, TrialRules
-    from edge_recog.store.state import BUILT_IN, Candidate, Release, State, Trouble, Version
+    from edge_recog.store.state import BUILT_IN, Candidate, Release, State, Trouble, Twin, Version
     from edge_recog.store.store import Store, Verdict
     from edge_recog.store.trial import Ended, Trial
 
@@ -42,6 +44,7 @@ _EXPORTS = {
     "Ended": "trial",
     "FailedTryoutError": "errors",
     "NoRoomError": "errors",
+    "OtherReleaseError": "errors",
     "Release": "state",
     "State": "state",
     "Store": "store",
@@ -51,6 +54,8 @@ _EXPORTS = {
     "TrialRules": "rules",
     "Trouble": "state",
     "Trusted": "admission",
+    "Twin": "state",
+    "TwinFile": "identity",
     "UnusableStoreError": "errors",
     "Verdict": "store",
     "Version": "state",
@@ -69,6 +74,7 @@ __all__ = [
     "Ended",
     "FailedTryoutError",
     "NoRoomError",
+    "OtherReleaseError",
     "Release",
     "State",
     "Store",
@@ -78,6 +84,8 @@ __all__ = [
     "TrialRules",
     "Trouble",
     "Trusted",
+    "Twin",
+    "TwinFile",
     "UnusableStoreError",
     "Verdict",
     "Version",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from edge_recog.store.errors import OtherReleaseError
 from edge_recog.store.state import Release
 
 if TYPE_CHECKING:
+    from edge_recog.interpreters.twins import Twins
     from edge_recog.signing import Trust
 
 
@@ -78,3 +80,28 @@ class Trusted:
     def in_use(self, release: Release) -> None:
         """See `Admission`."""
         self._trust.floors.raise_to(release.name, release.sequence)
+
+
+def admit_both(
+    admission: Admission,
+    twins: Twins,
+    signature: bytes | None,
+    compiled_signature: bytes | None,
+) -> Release | None:
+    """Return which release a model and its compiled twin are: whoever signs one signs the other.
+
+    Raises:
+        EdgeRecogError: One of them must not be installed, or they are of two releases.
+    """
+    model, compiled = twins.bundle, twins.compiled
+    release = admission.admit(model.data, signature, where=model.where)
+    if compiled is None:
+        return release
+    other = admission.admit(compiled.data, compiled_signature, where=compiled.where)
+    if release is not None and other is not None and release != other:
+        raise OtherReleaseError(
+            f"{compiled.where}: it is signed as release {other.sequence} of '{other.name}', and "
+            f"the model as release {release.sequence} of '{release.name}': sign both with the "
+            "same --sequence and --name"
+        )
+    return release

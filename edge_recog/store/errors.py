@@ -5,6 +5,7 @@ EdgeRecogError
     ├── BusyError                   another process is changing it
     ├── UnusableStoreError          it cannot be read or written, or is of a newer version
     ├── NoRoomError                 a model does not fit into the quota
+    ├── OtherReleaseError           a model and its compiled twin are signed as two releases
     ├── FailedTryoutError           a model does not do on this device what it must
     ├── BadVersionError             a version failed too often while it was on trial
     └── DamagedVersionError         the files of a version are not those that were installed
@@ -30,6 +31,10 @@ class UnusableStoreError(StoreError):
 
 class NoRoomError(StoreError):
     """A model does not fit beside those that must stay."""
+
+
+class OtherReleaseError(StoreError):
+    """A model and its compiled twin are signed as two releases."""
 
 
 class FailedTryoutError(StoreError):

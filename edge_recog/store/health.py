@@ -49,7 +49,7 @@ class Health:
         self._ran_before_ns = round(candidate.ran_s * 1e9)
         self._began_ns = now_ns
         self._answered_ns: int | None = None
-        self._failure: str | None = None
+        self._failure: RollBack | None = None
 
     @property
     def healthy_s(self) -> float:
@@ -67,19 +67,20 @@ class Health:
         if last_ns is not None and 0 <= now_ns - last_ns <= round(self._rules.pause_s * 1e9):
             self._healthy_ns += now_ns - last_ns
 
-    def unhealthy(self, reason: str) -> None:
+    def unhealthy(self, reason: str, *, counts: bool = True) -> None:
         """Take that the model failed. The first time decides.
 
         Args:
             reason: A sentence without a full stop.
+            counts: Whether the candidate is to blame.
         """
         if self._failure is None:
-            self._failure = reason
+            self._failure = RollBack(reason, counts=counts)
 
     def decide(self, now_ns: int) -> Decision | None:
         """Return what is to be done with the candidate; None while it has to prove itself."""
         if self._failure is not None:
-            return RollBack(self._failure, counts=True)
+            return self._failure
         if self.frames >= self._rules.frames or self.healthy_s >= self._rules.healthy_min * 60:
             return Commit()
         if self.ran_s(now_ns) >= self._rules.patience_h * 3600:

@@ -12,7 +12,7 @@ from edge_recog.store.rules import MOST_FAILURES
 BUILT_IN: Final = "built-in"
 """Stands for the model that comes with the package, which is always there."""
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
-"""SHA-256 of a model file; its version's name."""
+"""A version's name: SHA-256 of its content, see `identity.Files`."""
 
 Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Model = Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{64}|built-in)\Z")]
@@ -28,6 +28,22 @@ class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sequence: _Count
 
 
+class Twin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The file of a version that is compiled for the Edge TPU, beside the model."""
+
+    model: Digest
+    """SHA-256 of the model."""
+    compiled: Digest
+    """SHA-256 of the compiled file."""
+    size_bytes: _Count
+    """Of the compiled file and its signature."""
+    is_signed: bool = False
+    runtime: str = ""
+    """What it was tried with on this device; empty if it was not, for want of an accelerator."""
+    p50_ms: _Amount | None = None
+    memory_mb: _Amount | None = None
+
+
 class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One model that is kept. The store goes by `order`, `size_bytes`, `pinned` and `release`."""
 
@@ -35,7 +51,7 @@ class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Of installing: the oldest has the least. No clock is asked, which may jump."""
     name: str
     size_bytes: _Count
-    """Of model and signature."""
+    """Of all its files: models and signatures."""
     is_signed: bool = False
     """Whether a signature's file was installed with it."""
     release: Release | None = None
@@ -46,6 +62,8 @@ class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """What it was tried with on this device; empty if it is not known, and so are these:"""
     p50_ms: _Amount | None = None
     memory_mb: _Amount | None = None
+    twin: Twin | None = None
+    """Its compiled twin. Then the version's name is no file's: see `identity.Files`."""
 
 
 class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

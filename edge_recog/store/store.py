@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from edge_recog.bundle import Bundle
 from edge_recog.errors import BundleError, EdgeRecogError, UsageError
+from edge_recog.interpreters.twins import Twins, compiled_twin
 from edge_recog.store import reading, transitions
-from edge_recog.store.admission import Anybody
-from edge_recog.store.errors import DamagedVersionError, NoRoomError, UnusableStoreError
+from edge_recog.store.admission import Anybody, admit_both
+from edge_recog.store.describing import described, with_outcomes
+from edge_recog.store.errors import (
+    DamagedVersionError,
+    NoRoomError,
+    UnusableStoreError,
+)
 from edge_recog.store.folder import Folder
+from edge_recog.store.identity import Files
 from edge_recog.store.reading import Chosen
 from edge_recog.store.rules import StoreRules
-from edge_recog.store.state import BUILT_IN, State, Version
+from edge_recog.store.state import BUILT_IN, State
 from edge_recog.store.trial import Trial
-from edge_recog.store.tryout import require, try_on_device
+from edge_recog.store.tryout import require, try_on_device, try_twins_on_device
 from edge_recog.store.writing import WAIT_S, writing
 
 if TYPE_CHECKING:
@@ -28,8 +36,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_recog.store.admission import Admission
+    from edge_recog.store.identity import TwinFile
     from edge_recog.store.rules import TrialRules
-    from edge_recog.store.tryout import Outcome, Tryout
+    from edge_recog.store.tryout import Outcome, Tryout, TwinsTryout
 
 _LOG = logging.getLogger(__name__)
 _LOOKS = 3
@@ -45,6 +54,8 @@ class Verdict:
     """A sentence; empty if all is well."""
     outcome: Outcome | None
     """What it did on this device; None if that was not tried, or failed."""
+    compiled: Outcome | None = None
+    """What its compiled twin did; None as well if there is no twin, or no accelerator was named."""
 
 
 class Store:
@@ -57,6 +68,7 @@ class Store:
         rules: StoreRules | None = None,
         admission: Admission | None = None,
         tryout: Tryout | None = None,
+        twins_tryout: TwinsTryout | None = None,
         wait_s: float = WAIT_S,
     ) -> None:
         """Touch nothing yet.
@@ -66,13 +78,17 @@ class Store:
             rules: The defaults if None.
             admission: Who decides what may be installed; None: everything may.
             tryout: Runs a model on this device; `try_on_device` with one thread if None.
+            twins_tryout: The same for a model with a compiled twin; `try_twins_on_device` with one
+                thread and no accelerator if None.
             wait_s: For other processes that change it.
         """
         self.root = root
         self.rules = rules or StoreRules()
         self.admission = admission or Anybody()
         self.wait_s = wait_s
-        self._tryout = tryout or partial(try_on_device, memory_mb=self.rules.most_memory_mb)
+        memory_mb = self.rules.most_memory_mb
+        self._tryout = tryout or partial(try_on_device, memory_mb=memory_mb)
+        self._twins_tryout = twins_tryout or partial(try_twins_on_device, memory_mb=memory_mb)
 
     def state(self) -> State:
         """Return what is in force.
@@ -120,8 +136,8 @@ class Store:
             previous = self.state().previous
             with self._looking() as folder:
                 if folder is not None and previous not in {None, BUILT_IN, chosen.model}:
-                    bundle = reading.open_version(folder, str(previous))
-                    yield Chosen(str(previous), bundle)
+                    twins = reading.open_version(folder, str(previous))
+                    yield Chosen(str(previous), twins.bundle, twins.compiled)
         yield reading.choose(None, State())
 
     def install(
@@ -132,6 +148,7 @@ class Store:
         where: str,
         nominate: bool = True,
         even_if_bad: bool = False,
+        twin: TwinFile | None = None,
     ) -> str:
         """Keep a model that is sound, admitted and does on this device what it must.
 
@@ -141,36 +158,34 @@ class Store:
             where: Path of the model, for messages.
             nominate: Whether to make it the candidate; that it failed too often only counts then.
             even_if_bad: Nominate it all the same.
+            twin: What edgetpu_compiler made of the model: kept with it, or neither is.
 
         Returns:
-            Its digest.
+            The version's digest, see `identity.Files`.
 
         Raises:
             EdgeRecogError: It is not kept; the message says why.
         """
-        bundle = Bundle.from_bytes(model, where=where)
-        digest = hashlib.sha256(model).hexdigest()
-        size_bytes = len(model) + len(signature or b"")
-        release = self.admission.admit(model, signature, where=where)
-        if size_bytes > self._quota_bytes:
+        files = Files(model, None if twin is None else twin.data)
+        twins = Twins(Bundle.from_bytes(model, where=where))
+        if twin is not None:
+            twins = Twins(twins.bundle, compiled_twin(twins.bundle, twin.data, where=twin.where))
+        digest = files.digest
+        compiled_signature = None if twin is None else twin.signature
+        version = described(twins, signature, compiled_signature)
+        release = admit_both(self.admission, twins, signature, compiled_signature)
+        if version.size_bytes > self._quota_bytes:
             raise NoRoomError(
-                f"{where}: it takes {size_bytes / 1e6:.2f} MB, more than the "
+                f"{where}: it takes {version.size_bytes / 1e6:.2f} MB, more than the "
                 f"{self.rules.quota_mb:g} MB for all models together: allow more with --quota-mb"
             )
         if nominate and not even_if_bad:
             # Before the work for it, and again when nobody else can change it.
             transitions.require_good(self.state(), digest)
-        outcome = self._tried(model, where)
-        version = Version(
-            order=0,
-            name=bundle.name,
-            size_bytes=size_bytes,
-            is_signed=signature is not None,
+        version = replace(
+            with_outcomes(version, *self._tried(twins)),
             release=release,
             installed_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            runtime=outcome.runtime,
-            p50_ms=outcome.p50_ms,
-            memory_mb=outcome.memory_mb,
         )
         with writing(self.root, wait_s=self.wait_s) as writer:
             writer.check()
@@ -178,9 +193,11 @@ class Store:
                 transitions.require_good(writer.state, digest)
             if digest not in writer.state.versions:
                 writer.save(
-                    transitions.make_room(writer.state, size_bytes, quota_bytes=self._quota_bytes)
+                    transitions.make_room(
+                        writer.state, version.size_bytes, quota_bytes=self._quota_bytes
+                    )
                 )
-            writer.put(digest, model, signature)
+            writer.put(digest, files, signature, compiled_signature)
             after = transitions.installed(writer.state, digest, version)
             if nominate:
                 after = transitions.nominated(after, digest, even_if_bad=even_if_bad)
@@ -210,11 +227,8 @@ class Store:
             with self._looking() as folder:
                 if folder is None:
                     raise UsageError(f"{self.root}: there are no models")
-                model = reading.read_model(folder, digest)
-                signature = reading.read_signature(folder, digest)
-            where = str(self.root / reading.model_path(digest))
-            self.admission.admit(model, signature, where=where)
-            self._tried(model, where)
+                twins = self._kept(folder, digest)
+            self._tried(twins)
         with writing(self.root, wait_s=self.wait_s) as writer:
             writer.check()
             if digest == BUILT_IN:
@@ -292,29 +306,42 @@ class Store:
         digests = state.oldest_first if name is None else [self._version(state, name)]
         for digest in digests:
             try:
-                yield Verdict(digest, "", self._verified(digest, run=run))
+                yield Verdict(digest, "", *self._verified(digest, run=run))
             except EdgeRecogError as error:
                 yield Verdict(digest, str(error), None)
 
-    def _verified(self, digest: str, *, run: bool) -> Outcome | None:
+    def _verified(self, digest: str, *, run: bool) -> tuple[Outcome | None, Outcome | None]:
         with self._looking() as folder:
             if folder is None:
                 raise DamagedVersionError(f"{self.root}: the folder is gone")
-            model = reading.read_model(folder, digest)
-            signature = reading.read_signature(folder, digest)
-        where = str(self.root / reading.model_path(digest))
-        Bundle.from_bytes(model, where=where)
-        self.admission.admit(model, signature, where=where)
-        return self._tried(model, where) if run else None
+            twins = self._kept(folder, digest)
+        return self._tried(twins) if run else (None, None)
+
+    def _kept(self, folder: Folder, digest: str) -> Twins:
+        """Return what is kept of a version, if it is whole and still admitted."""
+        twins = reading.open_version(folder, digest)
+        signatures = [
+            reading.read_signature(folder, digest, compiled=compiled) for compiled in (False, True)
+        ]
+        admit_both(self.admission, twins, *signatures)
+        return twins
 
     @property
     def _quota_bytes(self) -> int:
         return round(self.rules.quota_mb * 1e6)
 
-    def _tried(self, model: bytes, where: str) -> Outcome:
-        outcome = self._tryout(model, where=where)
-        require(outcome, self.rules, where=where)
-        return outcome
+    def _tried(self, twins: Twins) -> tuple[Outcome, Outcome | None]:
+        """Return what a model and its compiled twin did; see `Verdict`."""
+        model, compiled = twins.bundle, twins.compiled
+        if compiled is None:
+            outcome = self._tryout(model.data, where=model.where)
+            require(outcome, self.rules, where=model.where)
+            return outcome, None
+        outcome, accelerated = self._twins_tryout(twins)
+        require(outcome, self.rules, where=model.where)
+        if accelerated is not None:
+            require(accelerated, self.rules, where=compiled.where)
+        return outcome, accelerated
 
     def _version(self, state: State, name: str) -> str:
         digest = transitions.resolved(state, name)

@@ -223,7 +223,7 @@ def resolved(state: State, text: str) -> str:
     Args:
         state: Of the store.
         text: `built-in`, `active`, `previous`, `candidate`, a model's name, or its id or the first
-            digits of it.
+            digits of it; those of its files will do where it has a compiled twin.
 
     Raises:
         UsageError: It is none of these, or could be several.
@@ -242,7 +242,7 @@ def resolved(state: State, text: str) -> str:
     digits = text.removeprefix("sha256:").lower()
     named = [digest for digest in state.oldest_first if state.versions[digest].name == text]
     if not named and len(digits) >= _LEAST_PREFIX:
-        named = [digest for digest in state.oldest_first if digest.startswith(digits)]
+        named = [digest for digest in state.oldest_first if _is_called(state, digest, digits)]
     if not named:
         hint = "" if DIGEST.fullmatch(digits) else f" ({_LEAST_PREFIX} digits of its id will do)"
         raise UsageError(f"{text}: no such model here{hint}; edge-recog model list shows them")
@@ -250,6 +250,12 @@ def resolved(state: State, text: str) -> str:
         several = ", ".join(digest[:12] for digest in named)
         raise UsageError(f"{text}: {len(named)} models are called so: name one of {several}")
     return named[0]
+
+
+def _is_called(state: State, digest: str, digits: str) -> bool:
+    twin = state.versions[digest].twin
+    ids = (digest,) if twin is None else (digest, twin.model, twin.compiled)
+    return any(one.startswith(digits) for one in ids)
 
 
 def _without(state: State, digests: Collection[str]) -> State:

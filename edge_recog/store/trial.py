@@ -18,10 +18,10 @@ import logging
 import os
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
-from edge_recog.errors import BundleError, EdgeRecogError
+from edge_recog.errors import BundleError, DelegateError, EdgeRecogError
 from edge_recog.store import reading, transitions
 from edge_recog.store.errors import DamagedVersionError, StoreError
 from edge_recog.store.folder import Folder
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edge_recog.bundle import Bundle
+    from edge_recog.interpreters.twins import Twins
     from edge_recog.store.health import RollBack
     from edge_recog.store.state import State
     from edge_recog.store.store import Store
@@ -118,13 +119,23 @@ class Trial:
             return chosen
 
     def load(self, open_it: Callable[[Bundle], _Loaded]) -> tuple[Chosen, _Loaded]:
-        """Return the model that runs, and what it was made into.
-
-        A candidate that cannot be opened has failed, and the active model is opened in its place;
-        where that cannot be opened either, the previous one, then the built-in one.
+        """Return the model that runs, and what it was made into; see `load_twins`.
 
         Args:
-            open_it: Raises EdgeRecogError if a model cannot be used.
+            open_it: Is given the model itself, never its compiled twin.
+        """
+        return self.load_twins(lambda twins: open_it(twins.bundle))
+
+    def load_twins(self, open_it: Callable[[Twins], _Loaded]) -> tuple[Chosen, _Loaded]:
+        """Return the model that runs, and what it and its compiled twin were made into.
+
+        A candidate that cannot be opened has failed, and the active model is opened in its place;
+        where that cannot be opened either, the previous one, then the built-in one. If the
+        accelerator is at fault, or may be, that is not held against the candidate.
+
+        Args:
+            open_it: Raises EdgeRecogError if a model cannot be used, DelegateError if that is for
+                its accelerator.
 
         Raises:
             EdgeRecogError: No model can be.
@@ -132,14 +143,15 @@ class Trial:
         chosen = self.started(time.monotonic_ns())
         while chosen.on_trial:
             try:
-                return chosen, open_it(chosen.bundle)
+                return chosen, open_it(chosen.twins)
             except EdgeRecogError as error:
-                self.unhealthy(f"it cannot be loaded: {error}")
+                is_to_blame = not isinstance(error, DelegateError)
+                self.unhealthy(f"it cannot be loaded: {error}", counts=is_to_blame)
                 chosen = self.started(time.monotonic_ns())
         notes = list(chosen.notes)
         for other in self._store.alternatives(chosen):
             try:
-                return _noted(other, *notes), open_it(other.bundle)
+                return _noted(other, *notes), open_it(other.twins)
             except EdgeRecogError as error:
                 if other.model == BUILT_IN:
                     raise
@@ -154,16 +166,17 @@ class Trial:
             with self._counting:
                 running.health.answered(now_ns, frames)
 
-    def unhealthy(self, reason: str) -> None:
+    def unhealthy(self, reason: str, *, counts: bool = True) -> None:
         """Take that the model failed, hung or gave no answer; not that there is no camera.
 
         Args:
             reason: A sentence without a full stop.
+            counts: Whether the model is to blame; its accelerator else.
         """
         running = self._running
         if running is not None:
             with self._counting:
-                running.health.unhealthy(reason)
+                running.health.unhealthy(reason, counts=counts)
 
     def tick(self, now_ns: int) -> Ended | None:
         """Return how the trial ended; None while it goes on, or there is none.
@@ -222,14 +235,14 @@ class Trial:
             problem = self._forsaken.get(digest)
             if problem is None and candidate.is_running and self.candidate != digest:
                 problem = _DIED
-            bundle, counts = None, True
+            twins, counts = None, True
             if problem is None:
                 try:
-                    bundle = reading.open_version(writer.folder, digest)
+                    twins = reading.open_version(writer.folder, digest)
                 except (BundleError, DamagedVersionError) as error:
                     problem = f"it cannot be opened: {error}"
                     counts = isinstance(error, BundleError)
-            if bundle is None:
+            if twins is None:
                 reason = problem or ""
                 writer.save(transitions.failed(writer.state, digest, reason, counts=counts))
                 self._forsaken.pop(digest, None)
@@ -242,7 +255,7 @@ class Trial:
                 health = Health(self._rules, candidate, now_ns=now_ns)
                 self._running = _Running(digest, health)
                 self._retry_ns = 0
-            return Chosen(digest, bundle, on_trial=True, notes=writer.notes)
+            return Chosen(digest, twins.bundle, twins.compiled, on_trial=True, notes=writer.notes)
 
     def _go_on(self, note: str) -> Chosen:
         """Return what to run while nothing can be written down: a candidate that runs goes on."""
@@ -252,8 +265,10 @@ class Trial:
                 contextlib.suppress(OSError, BundleError, StoreError),
                 Folder(self._store.root) as folder,
             ):
-                bundle = reading.open_version(folder, running.digest)
-                return Chosen(running.digest, bundle, on_trial=True, notes=(note,))
+                twins = reading.open_version(folder, running.digest)
+                return Chosen(
+                    running.digest, twins.bundle, twins.compiled, on_trial=True, notes=(note,)
+                )
         self._end()
         return _noted(self._store.chosen(), note)
 
@@ -341,4 +356,4 @@ class _Running:
 
 def _noted(chosen: Chosen, *notes: str) -> Chosen:
     kept = tuple(dict.fromkeys((*chosen.notes, *notes)))
-    return Chosen(chosen.model, chosen.bundle, on_trial=chosen.on_trial, notes=kept)
+    return replace(chosen, notes=kept)

@@ -2,7 +2,8 @@
 
 That happens in a process of its own, `python -m edge_recog.store.tryout`: a model that crashes the
 interpreter, hangs or eats memory is thereby a verdict. It gets the model on stdin and answers with
-one JSON document on stdout.
+one JSON document on stdout. A compiled twin is tried where it will run, on the accelerator, by the
+golden vectors of its model; its model where it must do without, on the CPU.
 """
 
 from __future__ import annotations
@@ -26,11 +27,14 @@ from edge_recog.bundle import Bundle
 from edge_recog.classifier import Classifier
 from edge_recog.errors import EdgeRecogError
 from edge_recog.frames import Frame
+from edge_recog.interpreters import DelegateSpec
+from edge_recog.interpreters.twins import compiled_twin
 from edge_recog.processes import module_command, same_packages
 from edge_recog.store.errors import FailedTryoutError
 from edge_recog.verification import verify
 
 if TYPE_CHECKING:
+    from edge_recog.interpreters.twins import Twins
     from edge_recog.store.rules import StoreRules
 
 _TIMEOUT_S: Final = 120.0
@@ -71,6 +75,18 @@ class Tryout(Protocol):
         ...
 
 
+class TwinsTryout(Protocol):
+    """Tries a model with a compiled twin; `try_twins_on_device` is one."""
+
+    def __call__(self, twins: Twins) -> tuple[Outcome, Outcome | None]:
+        """Return what the model did, and what its twin did; None if nothing here could run it.
+
+        Raises:
+            EdgeRecogError: One of them crashed, hung, or answered wrongly.
+        """
+        ...
+
+
 class _Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the child gets as its one argument, in JSON."""
 
@@ -78,6 +94,8 @@ class _Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     threads: int
     delegate: str | None
     memory_mb: float
+    compiled_at: int | None = None
+    """Where on stdin a compiled twin begins, behind its model; None if there is none."""
 
 
 class _Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,27 +114,30 @@ def try_on_device(
     delegate: str | None = None,
     memory_mb: float = 128.0,
     timeout_s: float = _TIMEOUT_S,
+    compiled: bytes | None = None,
 ) -> Outcome:
     """Run a model's golden vectors in a child process, and measure time and memory.
 
     Args:
         model: The file.
-        where: Its path, for messages.
+        where: Its path, for messages; that of `compiled`, if given.
         threads: For the interpreter.
         delegate: An accelerator, as in `Classifier.open`.
         memory_mb: What it is allowed to take; far beyond that the child is stopped.
         timeout_s: For everything.
+        compiled: What is to be run in the model's place, by its contract: its compiled twin.
 
     Raises:
         FailedTryoutError: It crashed, hung, cannot be loaded or answered wrongly.
     """
     # File names need not be text, and JSON must be.
     shown = where.encode(errors="replace").decode()
-    options = _Options(shown, threads, delegate, memory_mb)
+    compiled_at = None if compiled is None else len(model)
+    options = _Options(shown, threads, delegate, memory_mb, compiled_at)
     try:
         child = subprocess.run(
             module_command(__spec__.name, msgspec.json.encode(options).decode()),
-            input=model,
+            input=model + (compiled or b""),
             capture_output=True,
             timeout=timeout_s,
             env=os.environ | same_packages(),
@@ -144,6 +165,50 @@ def try_on_device(
     return said.outcome
 
 
+def try_twins_on_device(
+    twins: Twins,
+    *,
+    threads: int = 1,
+    delegate: str | None = None,
+    memory_mb: float = 128.0,
+) -> tuple[Outcome, Outcome | None]:
+    """Try a model on the CPU and its compiled twin on the Edge TPU.
+
+    Args:
+        twins: With a compiled one.
+        threads: For the interpreter.
+        delegate: As in `Classifier.open`. If it names no Edge TPU, the twin is not tried; another
+            accelerator is the model's.
+        memory_mb: As in `try_on_device`.
+
+    Returns:
+        What each of them did; None for the twin if it was not tried.
+
+    Raises:
+        FailedTryoutError: As in `try_on_device`; of either of them.
+        UsageError: There is no such delegate.
+    """
+    model, compiled = twins.bundle, twins.compiled
+    is_edge_tpu = delegate is not None and DelegateSpec.parse(delegate).is_edge_tpu
+    outcome = try_on_device(
+        model.data,
+        where=model.where,
+        threads=threads,
+        delegate=None if is_edge_tpu else delegate,
+        memory_mb=memory_mb,
+    )
+    if compiled is None or not is_edge_tpu:
+        return outcome, None
+    return outcome, try_on_device(
+        model.data,
+        where=compiled.where,
+        threads=threads,
+        delegate=delegate,
+        memory_mb=memory_mb,
+        compiled=compiled.data,
+    )
+
+
 def require(outcome: Outcome, rules: StoreRules, *, where: str) -> None:
     """Refuse a model that costs more than it may.
 
@@ -162,8 +227,10 @@ def require(outcome: Outcome, rules: StoreRules, *, where: str) -> None:
         )
 
 
-def _tried(model: bytes, options: _Options) -> Outcome:
-    bundle = Bundle.from_bytes(model, where=options.where)
+def _tried(data: bytes, options: _Options) -> Outcome:
+    bundle = Bundle.from_bytes(data[: options.compiled_at], where=options.where)
+    if options.compiled_at is not None:
+        bundle = compiled_twin(bundle, data[options.compiled_at :], where=options.where)
     # What every model needs is no model's own: the libraries are loaded before it is measured.
     with contextlib.suppress(EdgeRecogError), Classifier.open(threads=options.threads) as any_model:
         any_model.classify(_picture())

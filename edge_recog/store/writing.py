@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from edge_recog.errors import EdgeRecogError
 from edge_recog.store import document, reading, transitions
+from edge_recog.store.describing import described
 from edge_recog.store.errors import (
     BusyError,
     DamagedVersionError,
@@ -19,13 +20,22 @@ from edge_recog.store.errors import (
     UnusableStoreError,
 )
 from edge_recog.store.folder import PART, Folder
-from edge_recog.store.reading import COPY, INCOMING, MODEL, SIGNATURE, STATE, VERSIONS
-from edge_recog.store.state import Version
+from edge_recog.store.reading import (
+    COMPILED,
+    COMPILED_SIGNATURE,
+    COPY,
+    INCOMING,
+    MODEL,
+    SIGNATURE,
+    STATE,
+    VERSIONS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from edge_recog.store.identity import Files
     from edge_recog.store.state import State
 
 _LOG = logging.getLogger(__name__)
@@ -85,7 +95,7 @@ class Writer:
             self._note(f"{self.folder.path / VERSIONS / digest}: the files are gone")
         for digest in sorted(self.state.protected - set(damaged)):
             try:
-                reading.read_model(self.folder, digest)
+                reading.read_files(self.folder, digest)
             except UnreadableVersionError as error:
                 # It is passed over now, and may be there again later.
                 self._note(str(error))
@@ -94,22 +104,32 @@ class Writer:
                 self._note(str(error))
         self.save(transitions.lost(self.state, damaged))
 
-    def put(self, digest: str, model: bytes, signature: bytes | None) -> None:
+    def put(
+        self,
+        digest: str,
+        files: Files,
+        signature: bytes | None,
+        compiled_signature: bytes | None = None,
+    ) -> None:
         """Have a version's files in place; what is there of that name goes, if it is damaged.
 
         Raises:
             OSError: They cannot be written.
         """
+        signatures = {SIGNATURE: signature, COMPILED_SIGNATURE: compiled_signature}
         if self._is_whole(digest):
             # It may be in use: it is not to be away for a moment.
-            if signature not in {None, reading.read_signature(self.folder, digest)}:
-                self.folder.replace(reading.signature_path(digest), signature or b"")
+            for name, data in signatures.items():
+                compiled = name == COMPILED_SIGNATURE
+                before = reading.read_signature(self.folder, digest, compiled=compiled)
+                if data not in {None, before}:
+                    self.folder.replace(f"{VERSIONS}/{digest}/{name}", data or b"")
             return
         arriving = f"{INCOMING}/{secrets.token_hex(8)}"
         self.folder.make_folder(arriving)
-        self.folder.write(f"{arriving}/{MODEL}", model)
-        if signature is not None:
-            self.folder.write(f"{arriving}/{SIGNATURE}", signature)
+        for name, data in {MODEL: files.model, COMPILED: files.compiled, **signatures}.items():
+            if data is not None:
+                self.folder.write(f"{arriving}/{name}", data)
         self.folder.sync(arriving)
         with contextlib.suppress(FileNotFoundError):
             self._take_out(digest)
@@ -128,7 +148,7 @@ class Writer:
                     _LOG.warning("%s cannot be removed: %s", digest, error)
                 continue
             for name in self.folder.names(f"{VERSIONS}/{digest}"):
-                if name not in {MODEL, SIGNATURE}:
+                if name not in {MODEL, SIGNATURE, COMPILED, COMPILED_SIGNATURE}:
                     self._try_to_discard(f"{VERSIONS}/{digest}/{name}")
         for name in self.folder.names(INCOMING):
             self._try_to_discard(f"{INCOMING}/{name}")
@@ -151,7 +171,7 @@ class Writer:
 
     def _is_whole(self, digest: str) -> bool:
         try:
-            reading.read_model(self.folder, digest)
+            reading.read_files(self.folder, digest)
         except DamagedVersionError:
             return False
         return True
@@ -172,19 +192,17 @@ class Writer:
         state = self.state
         for digest in reading.kept_digests(self.folder):
             try:
-                bundle = reading.open_version(self.folder, digest)
+                twins = reading.open_version(self.folder, digest)
             except EdgeRecogError as error:
                 self._note(str(error))
                 continue
-            signature = None
-            with contextlib.suppress(DamagedVersionError):
-                signature = reading.read_signature(self.folder, digest)
-            version = Version(
-                order=0,
-                name=bundle.name,
-                size_bytes=len(bundle.data) + len(signature or b""),
-                is_signed=signature is not None,
-            )
+            signatures: list[bytes | None] = [None, None]
+            for index in range(2):
+                with contextlib.suppress(DamagedVersionError):
+                    signatures[index] = reading.read_signature(
+                        self.folder, digest, compiled=index == 1
+                    )
+            version = described(twins, *signatures)
             state = transitions.installed(state, digest, version)
         return state
 

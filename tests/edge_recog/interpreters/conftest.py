@@ -17,7 +17,7 @@ from edge_recog.quantization import QuantParams
 from edge_recog.tensors import TensorSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 REPOSITORY = Path(__file__).parents[3]
 _SCHEMA_TYPES = {
@@ -86,6 +86,25 @@ def _tensor(
     return tensor
 
 
+@pytest.fixture(scope="session")
+def as_compiled() -> Callable[[bytes], bytes]:
+    """Return what makes of a model what edgetpu_compiler does: one operation, and no metadata."""
+
+    def compiled(data: bytes) -> bytes:
+        model = schema.ModelT.InitFromPackedBuf(data)
+        (graph,) = model.subgraphs
+        code, operator = schema.OperatorCodeT(), schema.OperatorT()
+        code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM
+        code.customCode, code.version = b"edgetpu-custom-op", 1
+        operator.inputs, operator.outputs = graph.inputs, graph.outputs
+        model.operatorCodes, graph.operators, model.metadata = [code], [operator], []
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+        return bytes(builder.Output())
+
+    return compiled
+
+
 @pytest.fixture
 def image_spec() -> TensorSpec:
     return TensorSpec("image", (1, 2, 2, 3), "uint8", QuantParams(1 / 255, 0, "uint8"))
@@ -101,14 +120,51 @@ def fake_delegate(
     tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoReturn]
 ) -> Path:
     """Return a TFLite delegate that needs no device: see tests/native/fake_delegate.c."""
+    library = tmp_path_factory.mktemp("delegate") / "libfake.so"
+    _build(REPOSITORY / "tests" / "native" / "fake_delegate.c", library, missing)
+    return library
+
+
+class EdgeTpu:
+    """A device that is not there, in a library with the name of Google's."""
+
+    def __init__(self, library: Path) -> None:
+        self.library = library
+        self._native = ctypes.CDLL(str(library))
+
+    def invoked(self) -> int:
+        return int(self._native.fake_delegate_count(b"invoked"))
+
+    def pull_out(self) -> None:
+        self._native.edge_tpu_pull_out()
+
+    def plug_in(self) -> None:
+        self._native.edge_tpu_plug_in()
+
+
+@pytest.fixture(scope="session")
+def edge_tpu_library(
+    tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoReturn]
+) -> Path:
+    """Return what edge_tpu.c is built into."""
+    library = tmp_path_factory.mktemp("edge_tpu") / "libedgetpu.so.1"
+    _build(Path(__file__).with_name("edge_tpu.c"), library, missing)
+    return library
+
+
+@pytest.fixture
+def edge_tpu(edge_tpu_library: Path) -> Iterator[EdgeTpu]:
+    device = EdgeTpu(edge_tpu_library)
+    yield device
+    device.plug_in()
+
+
+def _build(source: Path, library: Path, missing: Callable[[str], NoReturn]) -> None:
     compiler = shutil.which("gcc")
     if compiler is None:
         missing("gcc builds the fake delegate, and is not here")
-    library = tmp_path_factory.mktemp("delegate") / "libfake.so"
-    source = REPOSITORY / "tests" / "native" / "fake_delegate.c"
     flags = ["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror"]
     subprocess.run([compiler, *flags, "-o", library, source], check=True)
-    return library
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_recog.errors import DelegateError, InterpreterError, UsageError
-from edge_recog.interpreters import DelegateSpec, open_interpreter
+from edge_recog.interpreters import DelegateSpec, delegates, open_interpreter
+from edge_recog.interpreters.presence import Node
+from edge_recog.processes import Holder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +33,14 @@ def edge_tpu_model(shared_data: Path) -> bytes:
         ("edgetpu", "libedgetpu.so.1", {}),
         ("edgetpu:usb", "libedgetpu.so.1", {"device": "usb"}),
         ("edgetpu:usb:0", "libedgetpu.so.1", {"device": "usb:0"}),
+        ("edgetpu:pci", "libedgetpu.so.1", {"device": "pci"}),
         ("edgetpu:pci:1", "libedgetpu.so.1", {"device": "pci:1"}),
+        ("edgetpu:1", "libedgetpu.so.1", {"device": ":1"}),
+        (
+            "edgetpu-max/libedgetpu.so.1?device=usb:0",
+            "edgetpu-max/libedgetpu.so.1",
+            {"device": "usb:0"},
+        ),
         ("/usr/lib/libfoo.so", "/usr/lib/libfoo.so", {}),
         ("libfoo.so.2.1?a=1&b=x%20y", "libfoo.so.2.1", {"a": "1", "b": "x y"}),
     ],
@@ -56,6 +66,7 @@ def test_the_edge_tpu_library_has_another_name_elsewhere(
     "text",
     [
         *("", "edgtpu", "edgetpu:", "edgetpu:usb:", "edgetpu:usb:x", "edgetpu:gpu"),
+        *("edgetpu::1", "edgetpu:usb:0:0", "edgetpu:usb:\N{ARABIC-INDIC DIGIT ONE}", "edgetpu:-1"),
         *("edgetpu?device=usb", "/usr/lib/foo", "?a=b"),
         *("libfoo.so?", "libfoo.so?a", "libfoo.so?=1", "libfoo.so?a=1&"),
     ],
@@ -87,9 +98,9 @@ def test_a_delegate_is_shown_by_file_name_and_options() -> None:
 def test_an_edge_tpu_model_runs_on_its_delegate(
     edge_tpu_model: bytes, fake_delegate: Path, delegate_count: Callable[[str], int]
 ) -> None:
-    invoked = delegate_count("invoked")
     spec = DelegateSpec(str(fake_delegate), {"device": "usb:0"})
     interpreter = open_interpreter(edge_tpu_model, delegate=spec)
+    invoked = delegate_count("invoked")
     assert delegate_count("claimed") == 1
     interpreter.input_view()[...] = np.arange(128, dtype=np.uint8)[:, np.newaxis]
     for _ in range(3):
@@ -103,10 +114,10 @@ def test_an_edge_tpu_model_runs_on_its_delegate(
 def test_a_delegate_may_take_an_ordinary_model_over(
     build_model: Callable[..., bytes], fake_delegate: Path, delegate_count: Callable[[str], int]
 ) -> None:
-    invoked = delegate_count("invoked")
     interpreter = open_interpreter(
         build_model("RELU"), delegate=DelegateSpec(str(fake_delegate), {"claim": "all"})
     )
+    invoked = delegate_count("invoked")
     interpreter.input_view()[...] = -1  # The fake copies, where RELU would give 0.
     interpreter.invoke()
     assert interpreter.read_output().max() == -1
@@ -139,16 +150,35 @@ def test_a_delegate_that_refuses_to_start_is_quoted(
 
 
 @pytest.mark.parametrize(
-    ("options", "where"),
-    [({"device": "usb:9"}, "at device 'usb:9'"), ({"fail": "create"}, "on this machine")],
+    ("options", "said"),
+    [
+        ({"device": "usb:9"}, r"Edge TPU 'usb:9' cannot be opened \(no such device\): .* on USB"),
+        ({"fail": "create"}, "Edge TPU cannot be opened: the system knows none: is it plugged in"),
+        ({"colour": "red"}, r"\(unknown option\)"),
+    ],
 )
 def test_a_missing_edge_tpu_is_said_to_be_missing(
-    edge_tpu_model: bytes, fake_delegate: Path, tmp_path: Path, options: dict[str, str], where: str
+    edge_tpu_model: bytes,
+    edge_tpu: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, str],
+    said: str,
 ) -> None:
-    library = tmp_path / "libedgetpu.so.1"
-    library.write_bytes(fake_delegate.read_bytes())
-    with pytest.raises(DelegateError, match=f"no Edge TPU found {where}.* plugged in"):
-        open_interpreter(edge_tpu_model, delegate=DelegateSpec(str(library), options))
+    monkeypatch.setattr(delegates, "read_nodes", lambda: ())
+    with pytest.raises(DelegateError, match=said):
+        open_interpreter(edge_tpu_model, delegate=DelegateSpec(str(edge_tpu.library), options))
+    gc.collect()
+
+
+def test_an_edge_tpu_in_another_program_s_hands_is_said_to_be(
+    edge_tpu_model: bytes, edge_tpu: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = "/dev/bus/usb/002/003"
+    node = Node("usb", path, is_allowed=True, holders=(Holder(812, "frigate", path),))
+    monkeypatch.setattr(delegates, "read_nodes", lambda: (node,))
+    edge_tpu.pull_out()
+    with pytest.raises(DelegateError, match=r"in use by frigate \(process 812\)"):
+        open_interpreter(edge_tpu_model, delegate=DelegateSpec(str(edge_tpu.library)))
 
 
 @pytest.mark.parametrize("compiled", [True, False], ids=["compiled model", "ordinary model"])
@@ -160,12 +190,67 @@ def test_a_delegate_that_cannot_take_the_model_is_quoted(
         open_interpreter(edge_tpu_model if compiled else build_model(), delegate=spec)
 
 
-def test_a_lost_device_is_a_delegate_error(edge_tpu_model: bytes, fake_delegate: Path) -> None:
-    spec = DelegateSpec(str(fake_delegate), {"fail": "invoke"})
+def test_a_device_that_is_pulled_out_while_it_works_is_a_delegate_error(
+    edge_tpu_model: bytes, edge_tpu: Any
+) -> None:
+    spec = DelegateSpec(str(edge_tpu.library))
     interpreter = open_interpreter(edge_tpu_model, delegate=spec)
-    with pytest.raises(DelegateError, match=r"the device is gone; Node .* is it still connected"):
-        interpreter.invoke()
+    interpreter.invoke()
+    edge_tpu.pull_out()
+    for _ in range(2):
+        with pytest.raises(DelegateError, match=r"the device is gone; .* is it still connected"):
+            interpreter.invoke()
     interpreter.close()
+    with pytest.raises(DelegateError, match="the Edge TPU cannot be opened"):
+        open_interpreter(edge_tpu_model, delegate=spec)
+
+    edge_tpu.plug_in()
+    interpreter = open_interpreter(edge_tpu_model, delegate=spec)
+    interpreter.invoke()
+    interpreter.close()
+
+
+def test_the_first_inference_is_over_before_an_accelerated_model_is_handed_over(
+    edge_tpu_model: bytes, edge_tpu: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = edge_tpu.invoked()
+    with caplog.at_level(logging.INFO):
+        interpreter = open_interpreter(edge_tpu_model, delegate=DelegateSpec(str(edge_tpu.library)))
+    assert edge_tpu.invoked() == before + 1
+    assert "the first inference took" in caplog.text
+    interpreter.close()
+
+
+def test_who_wants_to_see_the_first_inference_gets_a_cold_model(
+    edge_tpu_model: bytes, edge_tpu: Any
+) -> None:
+    before = edge_tpu.invoked()
+    spec = DelegateSpec(str(edge_tpu.library))
+    open_interpreter(edge_tpu_model, delegate=spec, warm_up=False).close()
+    assert edge_tpu.invoked() == before
+
+
+def test_a_model_on_the_cpu_is_not_run_before_it_is_handed_over(
+    build_model: Callable[..., bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        open_interpreter(build_model()).close()
+        assert "first inference" not in caplog.text
+        open_interpreter(build_model(), warm_up=True).close()
+        assert "first inference" in caplog.text
+
+
+def test_a_device_that_opens_but_does_not_run_is_found_out_when_the_model_is_opened(
+    edge_tpu_model: bytes, fake_delegate: Path, delegate_count: Callable[[str], int]
+) -> None:
+    gc.collect()
+    alive = delegate_count("created") - delegate_count("destroyed")
+    spec = DelegateSpec(str(fake_delegate), {"fail": "invoke"})
+    with pytest.raises(DelegateError, match=r"the device is gone; Node .* is it still connected"):
+        open_interpreter(edge_tpu_model, delegate=spec)
+    gc.collect()
+    assert delegate_count("created") - delegate_count("destroyed") == alive
+    assert delegate_count("kernels freed late") == 0
 
 
 def test_a_model_that_is_none_is_not_blamed_on_the_delegate(fake_delegate: Path) -> None:

@@ -27,6 +27,38 @@ except EdgeRecogError as error:
     print(type(error).__name__, error)
 """
 
+ON_EDGE_TPU = """
+import ctypes, sys, pathlib
+from edge_recog.errors import DelegateError
+from edge_recog.interpreters import DelegateSpec, open_interpreter
+library, model = sys.argv[1], pathlib.Path(sys.argv[2]).read_bytes()
+def attempt(**options):
+    try:
+        interpreter = open_interpreter(model, delegate=DelegateSpec(library, options))
+    except DelegateError as error:
+        print(error)
+    else:
+        return interpreter
+interpreter = attempt(device="usb:0")
+interpreter.input_view()[...] = 7
+interpreter.invoke()
+print(interpreter.runtime, interpreter.read_output().max())
+ctypes.CDLL(library).edge_tpu_pull_out()
+try:
+    interpreter.invoke()
+except DelegateError as error:
+    print(error)
+interpreter.close()
+ctypes.CDLL(library).edge_tpu_plug_in()
+attempt(device="usb:9")
+attempt(fail="prepare")
+attempt(fail="invoke")
+try:
+    open_interpreter(model)
+except DelegateError as error:
+    print(error)
+"""
+
 
 @pytest.fixture
 def models(shared_data: Path) -> list[str]:
@@ -98,3 +130,22 @@ def test_a_truncated_file_that_may_crash_it_is_caught_by_a_trial(
     assert told.startswith("InterpreterError ")
     outcomes = ("crashed (signal 11, SIGSEGV)", "rejects the model", "needs more than 1024 MB")
     assert any(outcome in told for outcome in outcomes)
+
+
+def test_an_edge_tpu_fails_there_in_the_same_words(
+    run_in_tflite_runtime: Callable[..., str], shared_data: Path, edge_tpu_library: Path
+) -> None:
+    model = shared_data / "coral" / "mobilenet_v1_0.25_128_quant_edgetpu.tflite"
+    told = run_in_tflite_runtime("-c", ON_EDGE_TPU, edge_tpu_library, model).splitlines()
+    expected = [
+        "tflite-runtime 2.14.0 (libedgetpu.so.1 (device=usb:0), 1 thread) 7",
+        "fake delegate: the device is gone",
+        "the Edge TPU 'usb:9' cannot be opened (no such device)",
+        "fake delegate: cannot compile this graph",
+        "fake delegate: the device is gone",
+        "the model is compiled for the Edge TPU: attach one",
+    ]
+
+    assert len(told) == len(expected)
+    for line, part in zip(told, expected, strict=True):
+        assert part in line

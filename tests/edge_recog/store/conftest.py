@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
+import flatbuffers
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from edge_recog.bundle import Bundle
 from edge_recog.packing import pack_bundle
 from edge_recog.store import Store, folder, trial, writing
+from edge_recog.store.identity import Files
 from edge_recog.store.tryout import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+    from edge_recog.contract import Contract
+    from edge_recog.interpreters.twins import Twins
 
 
 class Model(NamedTuple):
@@ -38,10 +46,84 @@ def model_of(tiny_bytes: bytes) -> Callable[[str], Model]:
     return make
 
 
+class Pair(NamedTuple):
+    model: bytes
+    compiled: bytes
+    digest: str
+    """Of both as one version."""
+
+
+@pytest.fixture(scope="session")
+def pair_of(
+    contract: Callable[..., Contract],
+    pack_with_golden: Callable[..., bytes],
+    noise: Callable[..., Any],
+) -> Callable[..., Pair]:
+    """Return what makes a model of a name, and what a compiler makes of it.
+
+    The model answers with the pixel that it is given, unless that is brighter than 120 and `op` is
+    RELU6; the fake Edge TPU always does.
+    """
+    said = contract(height=1, width=1, std=(20.0,), activation="softmax")
+
+    def make(name: str, *, op: str = "RELU", compiler: str = "") -> Pair:
+        labels = ("red", "green", "blue")
+        model = pack_with_golden(_pixel_model(op), said, labels, [noise(4, 4, 1)], name)
+        compiled = _pixel_model("edgetpu-custom-op", compiler)
+        return Pair(model, compiled, Files(model, compiled).digest)
+
+    return make
+
+
+def _pixel_model(op: str, description: str = "") -> bytes:
+    code, operator, graph = schema.OperatorCodeT(), schema.OperatorT(), schema.SubGraphT()
+    code.version = 1
+    code.builtinCode = getattr(schema.BuiltinOperator, op, schema.BuiltinOperator.CUSTOM)
+    code.deprecatedBuiltinCode = code.builtinCode
+    code.customCode = op.encode() if code.builtinCode == schema.BuiltinOperator.CUSTOM else None
+    graph.tensors = []
+    for name in (b"image", b"scores"):
+        tensor = schema.TensorT()
+        tensor.name, tensor.shape, tensor.type = name, [1, 1, 1, 3], schema.TensorType.UINT8
+        tensor.quantization = schema.QuantizationParametersT()
+        tensor.quantization.scale, tensor.quantization.zeroPoint = [0.05], [0]
+        graph.tensors.append(tensor)
+    operator.inputs = graph.inputs = [0]
+    operator.outputs = graph.outputs = [1]
+    graph.operators = [operator]
+    model = schema.ModelT()
+    model.version, model.description = 3, description.encode()
+    model.operatorCodes, model.subgraphs = [code], [graph]
+    model.buffers = [schema.BufferT()]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+@pytest.fixture(scope="session")
+def edge_tpu_library(
+    tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoReturn]
+) -> Path:
+    """Return a delegate with the name of Google's that needs no device: fake_delegate.c."""
+    compiler = shutil.which("gcc")
+    if compiler is None:
+        missing("gcc builds the fake delegate, and is not here")
+    source = Path(__file__).parents[2] / "native" / "fake_delegate.c"
+    library = tmp_path_factory.mktemp("edge_tpu") / "libedgetpu.so.1"
+    subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", library, source], check=True)
+    return library
+
+
 def pass_all(model: bytes, *, where: str) -> Outcome:
     """Find every model good."""
     del model, where
     return Outcome(runtime="a test", vectors=2, p50_ms=1.0, memory_mb=1.0)
+
+
+def pass_both(twins: Twins) -> tuple[Outcome, Outcome]:
+    """Find every model and its twin good."""
+    faster = Outcome(runtime="a test's Edge TPU", vectors=2, p50_ms=0.5, memory_mb=1.0)
+    return pass_all(twins.bundle.data, where=twins.bundle.where), faster
 
 
 @pytest.fixture
@@ -49,7 +131,8 @@ def open_store(tmp_path: Path) -> Callable[..., Store]:
     """Return what opens the store of this test, as another process would."""
 
     def make(**options: Any) -> Store:
-        return Store(tmp_path / "models", **{"tryout": pass_all, "wait_s": 5.0} | options)
+        quick = {"tryout": pass_all, "twins_tryout": pass_both, "wait_s": 5.0}
+        return Store(tmp_path / "models", **quick | options)
 
     return make
 
@@ -145,6 +228,9 @@ def leftovers() -> Callable[[Store], list[str]]:
         for digest in state.versions:
             folder = f"versions/{digest}"
             known |= {folder, f"{folder}/model.tflite", f"{folder}/model.tflite.sig"}
+            if state.versions[digest].twin is not None:
+                compiled = f"{folder}/model_edgetpu.tflite"
+                known |= {compiled, f"{compiled}.sig"}
         found = {str(path.relative_to(store.root)) for path in store.root.rglob("*")}
         return sorted(found - known)
 

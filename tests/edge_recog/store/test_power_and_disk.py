@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edge_recog.store import BUILT_IN, Store, StoreError, StoreRules, TrialRules, writing
+from edge_recog.store import (
+    BUILT_IN,
+    Store,
+    StoreError,
+    StoreRules,
+    TrialRules,
+    TwinFile,
+    writing,
+)
 from edge_recog.store.folder import Folder
-from edge_recog.store.reading import read_model
+from edge_recog.store.reading import read_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +50,17 @@ def essence(state: State) -> Any:
 
 def install(store: Store, models: Any) -> None:
     store.install(models["new"].data, b"signature", where="new")
+
+
+def install_twins(store: Store, models: Any) -> None:
+    twin = TwinFile(models["pair"].compiled, "pair_edgetpu", b"signature")
+    store.install(models["pair"].model, b"signature", where="pair", twin=twin)
+
+
+def sign_twins_again(store: Store, models: Any) -> None:
+    pair = models["kept pair"]
+    twin = TwinFile(pair.compiled, "pair_edgetpu", b"another signature")
+    store.install(pair.model, b"another signature", where="pair", twin=twin, nominate=False)
 
 
 def install_again(store: Store, models: Any) -> None:
@@ -95,6 +114,8 @@ def pin(store: Store, models: Any) -> None:
 
 OPERATIONS: list[Callable[[Store, Any], None]] = [
     install,
+    install_twins,
+    sign_twins_again,
     install_again,
     evict,
     activate,
@@ -109,8 +130,9 @@ NEED_CANDIDATE = (try_and_commit, try_and_fail, try_and_stop)
 
 
 @pytest.fixture
-def models(model_of: Callable[[str], Any]) -> dict[str, Any]:
-    return {name: model_of(name) for name in ("first", "second", "spare", "new")}
+def models(model_of: Callable[[str], Any], pair_of: Callable[..., Any]) -> dict[str, Any]:
+    alone = {name: model_of(name) for name in ("first", "second", "spare", "new")}
+    return alone | {"pair": pair_of("pair"), "kept pair": pair_of("kept pair")}
 
 
 @pytest.fixture
@@ -127,6 +149,10 @@ def arranged(
             settle(store, models["first"])
             settle(store, models["second"])
             store.install(models["spare"].data, where="spare", nominate=operation in NEED_CANDIDATE)
+            if operation is sign_twins_again:
+                twin = TwinFile(models["kept pair"].compiled, "pair_edgetpu", b"signature")
+                pair = models["kept pair"].model
+                store.install(pair, b"signature", where="pair", nominate=False, twin=twin)
             store.root.rename(template)
         shutil.copytree(template, store.root)
         return store
@@ -175,7 +201,7 @@ def require_sound(store: Store, known: list[Any], leftovers: Callable[[Store], l
     assert leftovers(store) == []
     with Folder(store.root) as folder:
         for digest in store.state().versions:
-            read_model(folder, digest)
+            read_files(folder, digest)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.__name__)
