@@ -19,7 +19,7 @@ from edge_recog.adoption import adopt
 from edge_recog.bundle import Bundle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _ROOT = Path(__file__).parents[2]
 _TOOLS = _ROOT / "tools" / "virtual_pi"
@@ -38,6 +38,7 @@ class Pi:
 
     def __init__(self, port: int, folder: Path, console: Path) -> None:
         self._console = console
+        self.port = port
         key, known = _BUILT / "pi" / "key", _BUILT / "pi" / "known_hosts"
         options = {
             "IdentityFile": key,
@@ -55,6 +56,12 @@ class Pi:
         for name, value in options.items():
             self._ssh += ["-o", f"{name}={value}"]
         self._ssh.append("root@127.0.0.1")
+        self.address = f"ssh://root@127.0.0.1:{port}"
+        self.ssh_config = "".join(
+            f"{name} {options[name]}\n"
+            for name in ("IdentityFile", "IdentitiesOnly", "UserKnownHostsFile", "HostKeyAlias")
+        )
+        """As a user would write one."""
         self.facts: dict[str, Any] = {}
         """What was measured; no time among it means anything on a real one."""
 
@@ -140,25 +147,28 @@ def models(shared_data: Path) -> list[bytes]:
     ]
 
 
-@pytest.fixture(scope="session")
-def pi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pi]:
-    """Switch it on; what was measured is in build/virtual-pi/facts.json afterwards."""
-    if os.environ.get("VIRTUAL_PI") != "1":
-        pytest.skip("takes minutes: make virtual-pi")
-    subprocess.run([str(_TOOLS / "make_pi.sh")], check=True)
-    folder = tmp_path_factory.mktemp("pi")
+@contextmanager
+def switched_on(folder: Path, disk: Path | None = None, *, fact: str) -> Iterator[Pi]:
+    """Yield the machine, until its power is cut.
+
+    Args:
+        folder: For its console and the connection to it.
+        disk: A copy of one of those that make_pi.sh made, which keeps what is written; None for the
+            one with our runtime, which forgets.
+        fact: What to call how long it took.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     console = folder / "console"
     pi = Pi(port, folder, console)
-    command = [str(_TOOLS / "boot_pi.sh"), str(port)]
+    command = [str(_TOOLS / "boot_pi.sh"), str(port), *([] if disk is None else [str(disk)])]
     with (
         console.open("wb") as out,
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out) as machine,
     ):
         try:
-            with pi.timed("boot until ssh, s"):
+            with pi.timed(fact):
                 end = time.monotonic() + _BOOT_S
                 while not _is_up(pi):
                     assert machine.poll() is None, console.read_text(errors="replace")
@@ -168,7 +178,39 @@ def pi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pi]:
             yield pi
         finally:
             machine.kill()
-    (_BUILT / "facts.json").write_text(json.dumps(_told(pi.facts), indent=1) + "\n")
+
+
+@pytest.fixture(scope="session")
+def power() -> Callable[..., Any]:
+    """Return `switched_on`."""
+    return switched_on
+
+
+@pytest.fixture(scope="session")
+def made() -> Path:
+    """Return the folder with the disks."""
+    if os.environ.get("VIRTUAL_PI") != "1":
+        pytest.skip("takes minutes: make virtual-pi")
+    subprocess.run([str(_TOOLS / "make_pi.sh")], check=True)
+    return _BUILT / "pi"
+
+
+@pytest.fixture(scope="session")
+def facts() -> Iterator[dict[str, Any]]:
+    """Yield where to put what was measured: in build/virtual-pi/facts.json afterwards."""
+    found: dict[str, Any] = {}
+    yield found
+    (_BUILT / "facts.json").write_text(json.dumps(_told(found), indent=1) + "\n")
+
+
+@pytest.fixture(scope="module")
+def pi(made: Path, facts: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pi]:
+    """Switch one on that has our runtime."""
+    with switched_on(tmp_path_factory.mktemp("pi"), fact="boot until ssh, s") as pi:
+        try:
+            yield pi
+        finally:
+            facts["service"] = pi.facts
 
 
 def _told(facts: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 #!/bin/bash
-# Makes a virtual Raspberry Pi in build/virtual-pi/pi: a disk with Debian trixie for ARM and our
-# runtime, a kernel, and what mounts the one for the other. Nothing is done if it is there already.
+# Makes a virtual Raspberry Pi in build/virtual-pi/pi: a disk with Debian trixie for ARM as it comes
+# (`bare`) and one with our runtime as well (`disk`), a kernel, and what mounts them for it. Nothing is
+# done if they are there already.
 # tools/virtual_pi/boot_pi.sh switches it on.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/packages.sh"
@@ -15,10 +16,10 @@ if [[ ${1:-} != --as-root ]]; then
     flock 9 # of several at a time one makes it
     [[ $(cat "$pi/made" 2>/dev/null) != "$stamp" ]] || exit 0
     rm -f "$pi/made"
-    packages=(base-files base-passwd bash busybox-static coreutils dash dbus findutils grep iproute2
+    packages=(base-files base-passwd bash busybox-static coreutils dash dbus findutils grep gzip iproute2
         kmod libc-bin libgomp1 libnss-systemd libpam-modules libpam-runtime libstdc++6
-        linux-image-arm64 login mount openssh-server passwd procps python3 sed systemd systemd-sysv
-        udev util-linux)
+        linux-image-arm64 login mount openssh-server passwd procps python3 python3-venv sed systemd
+        systemd-sysv udev util-linux)
     if [[ $(cat "$pi/made-system" 2>/dev/null) != "$debian ${packages[*]}" ]]; then
         system arm64 "$pi/system.tar" "${packages[@]}"
         echo "$debian ${packages[*]}" >"$pi/made-system"
@@ -39,6 +40,7 @@ sed 's/^\([^:]*\):.*/\1:*:20000:0:99999:7:::/' "$root/etc/passwd" >"$root/etc/sh
 sed 's/^\([^:]*\):.*/\1:*::/' "$root/etc/group" >"$root/etc/gshadow"
 chmod 640 "$root/etc/shadow" "$root/etc/gshadow"
 ln -sf dash "$root/usr/bin/sh"
+cat "$root"/usr/share/ca-certificates/mozilla/*.crt >"$root/etc/ssl/certs/ca-certificates.crt" # pip reads it
 echo virtual-pi >"$root/etc/hostname"
 echo 'nameserver 10.0.2.3' >"$root/etc/resolv.conf"
 echo 'passwd: files systemd
@@ -90,8 +92,14 @@ done
 (cd "$early" && find . | cpio --quiet -o -H newc | gzip -1) >"$pi/initrd"
 rm -rf "$root"/boot/* "$root/usr/lib/modules" "$early"
 
+disk() {
+    rm -f "$pi/$1"
+    mke2fs -q -F -t ext4 -E lazy_itable_init=0,lazy_journal_init=0 -d "$root" "$pi/$1" 1200M
+}
+
+byte_code "$root"
+disk bare
 runtime aarch64 "$root"
 byte_code "$root"
-rm -f "$pi/disk"
-mke2fs -q -F -t ext4 -E lazy_itable_init=0,lazy_journal_init=0 -d "$root" "$pi/disk" 1200M
+disk disk
 echo "$stamp" >"$pi/made"
