@@ -52,6 +52,8 @@ def quantize(
         ConversionError: The network cannot be quantised at all.
     """
     accept = job.recipe.quantize.accept
+    if job.device is not None:
+        accept = job.device.narrowed(accept)
     labels, contract = job.dataset.labels, made.contract(job.preprocessing, job.dataset.task)
     train, validation = samples(job, "train"), samples(job, "validation")
     count = len(validation.targets)

@@ -39,6 +39,7 @@ from edge_recog_converter.run_folders import run_folder
 from edge_recog_converter.shipping import Shipping
 from edge_recog_converter.stages import HeadStage, Learning, PruneStage, SparsifyStage, Taught
 from edge_recog_converter.starting import start_of
+from edge_recog_converter.target_device import find_device
 from edge_recog_converter.teachers import check_teachers, is_recipe
 from edge_recog_converter.trained import make_by_training, train_network
 
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from edge_recog_converter.report.document import Report
     from edge_recog_converter.reporting import Reporter
     from edge_recog_converter.starting import Start
+    from edge_recog_converter.target_device import TargetDevice
 
 _GOLDEN_PICTURES = 4
 
@@ -178,6 +180,7 @@ class _Work:
     """Digest of the pictures, their labels and splits."""
     fingerprint: str
     workers: Workers
+    device: TargetDevice | None
 
     def job(self, folder: Path, reporter: Reporter, cache: Path | None) -> Job:
         return Job(
@@ -192,6 +195,7 @@ class _Work:
             pictures=self.pictures,
             fingerprint=self.fingerprint,
             workers=self.workers,
+            device=self.device,
         )
 
 
@@ -202,6 +206,9 @@ def _prepared(source: Source, data: Path, reporter: Reporter, workers: Workers |
     learning = [stage for stage in recipe.making if isinstance(stage, Learning)]
     if not workers.alone:
         _refuse_alone(source, workers)
+    device = find_device(recipe.device, folder)
+    if device is not None:
+        device.narrowed(recipe.quantize.accept)
     start = start_of(recipe, folder)
     dataset = find_dataset(data, recipe.data, seed=recipe.seed)
     if not recipe.begins_with_head:
@@ -218,10 +225,12 @@ def _prepared(source: Source, data: Path, reporter: Reporter, workers: Workers |
     refuse_leakage(leakage(dataset, digests), allowed=recipe.data.allow_leakage)
     # Labels and splits count as much as pixels.
     known = digest_of([splits_csv(dataset, digests)])
-    # After training one may think better of how to quantise; other versions' work may not fit.
-    making = msgspec.json.encode(msgspec.to_builtins(recipe) | {"stage": recipe.making}).decode()
+    # After training one may think better of how to quantise, and for what; other versions' work may
+    # not fit.
+    learned = msgspec.to_builtins(recipe) | {"stage": recipe.making, "device": None}
+    making = msgspec.json.encode(learned).decode()
     fingerprint = digest_of([making, start.digest, teachers, known, str(tool_versions())])
-    return _Work(source, start, dataset, digests, known, fingerprint, workers)
+    return _Work(source, start, dataset, digests, known, fingerprint, workers, device)
 
 
 def _refuse_alone(source: Source, workers: Workers) -> None:
@@ -275,6 +284,7 @@ class _Build:
             dataset=digest_of(self._digests.values()),
             calibration=digest_of(self._calibration),
         )
+        device = shipping.check(quantized.tflite)
         both = shipping.test(models)
         parity = compare(both, job.dataset.labels, made.thresholds)
         figures = [
@@ -289,6 +299,7 @@ class _Build:
             parity,
             quantized.attempts,
             others,
+            device,
             recipe=self._text,
             fingerprint=digest_of(self._digests.values()),
             seconds=time.monotonic() - start,

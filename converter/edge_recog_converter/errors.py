@@ -6,7 +6,8 @@
     ├── TrainingError (RuntimeError)    training stopped without a usable model
     ├── ConversionError (RuntimeError)  a model could not become the TFLite file that was asked for
     ├── PretrainedError (ValueError)    pretrained weights that are missing, damaged or do not fit
-    └── PruningError (ValueError)       a model or request whose channels cannot be removed
+    ├── PruningError (ValueError)       a model or request whose channels cannot be removed
+    └── UnfitError (RuntimeError)       a model file that cannot run on the device it is for
 
 Each message is one sentence or two: what is wrong, where, and what to do about it.
 """
@@ -34,6 +35,10 @@ class ConversionError(EdgeRecogError, RuntimeError):
 
 class PretrainedError(EdgeRecogError, ValueError):
     """Pretrained weights that are missing, damaged or do not fit the model."""
+
+
+class UnfitError(EdgeRecogError, RuntimeError):
+    """A model file that cannot run on the device it is for."""
 
 
 class PruningError(EdgeRecogError, ValueError):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from edge_recog_converter.report.document import Epoch
     from edge_recog_converter.reporting import Reporter
     from edge_recog_converter.starting import Start
+    from edge_recog_converter.target_device import TargetDevice
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class Job:
     """Of recipe, pictures and tools: what was begun under the same can be gone on with."""
     workers: Workers
     """That train together; this process alone as a rule."""
+    device: TargetDevice | None = None
+    """That the model is for."""
     stages: list[Stage] = field(default_factory=list)
     """In which something was learned, as they end."""
     way: Way = field(default_factory=Way)
@@ -62,6 +65,11 @@ class Job:
     def preprocessing(self) -> Preprocessing:
         """How the network is fed."""
         return self.start.preprocessing
+
+    @property
+    def threads(self) -> int:
+        """With which files are timed."""
+        return 1 if self.device is None else self.device.threads
 
     @property
     def classes(self) -> int:

@@ -176,6 +176,9 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Of the model and its run's folder."""
     model: ModelSection
     data: DataSection = DataSection()
+    device: Annotated[str, msgspec.Meta(min_length=1, max_length=500)] | None = None
+    """What it is for: a name of `edge-recog devices list`, or a .toml file of a profile, relative
+    to the recipe. It decides on threads and precision, and the file is checked for it."""
     card: Card = Card()
     """What people should know of the model; it goes into the file, and `inspect` prints it."""
     license: Annotated[str, msgspec.Meta(max_length=500)] = ""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from edge_recog_converter.making import Job, Made
     from edge_recog_converter.parity import Answers, SideBySide
-    from edge_recog_converter.report.document import Attempt, ModelFigures, Other, Parity
+    from edge_recog_converter.report.document import Attempt, Device, ModelFigures, Other, Parity
     from edge_recog_converter.reporting import Reporter
 
 REPORT_PAGE = "report.html"
@@ -61,6 +61,7 @@ def report_of(
     parity: Parity,
     attempts: Sequence[Attempt],
     others: Sequence[Other],
+    device: Device | None,
     *,
     recipe: str,
     fingerprint: str,
@@ -75,6 +76,7 @@ def report_of(
         parity: The two side by side.
         attempts: To quantise; the last one was accepted.
         others: Further kinds of files.
+        device: What was checked for it; None without one.
         recipe: Its text.
         fingerprint: Of the pictures.
         seconds: Of the build.
@@ -97,6 +99,7 @@ def report_of(
         points=tuple(job.way.points),
         attempts=tuple(attempts),
         others=tuple(others),
+        device=device,
         seconds=round(seconds, 1),
         peak_memory_mb=round(_peak_memory_bytes() / 1e6, 1),
         machine={
@@ -140,10 +143,12 @@ def say_figures(reporter: Reporter, report: Report) -> None:
         f"{fast.uncalibrated.negative_log_likelihood:.3f} → "
         f"{fast.calibrated.negative_log_likelihood:.3f}",
     )
+    threads = 1 if report.device is None else report.device.threads
     reporter.say(
         "cost",
         f"invoke p50 {slow.invoke_ms[0]:.2f} → {fast.invoke_ms[0]:.2f} ms here "
-        f"(1 thread)   {slow.size_bytes / 1e3:,.0f} → {fast.size_bytes / 1e3:,.0f} kB",
+        f"({threads} thread{'s' * (threads != 1)})   "
+        f"{slow.size_bytes / 1e3:,.0f} → {fast.size_bytes / 1e3:,.0f} kB",
     )
 
 

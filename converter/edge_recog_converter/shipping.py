@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge_recog_converter.making import Job, Made
-    from edge_recog_converter.report.document import ModelFigures, Parity
+    from edge_recog_converter.report.document import Device, ModelFigures, Parity
     from edge_recog_converter.stages import Also
 
 _GOLDEN_PICTURES = 4
@@ -46,6 +46,26 @@ class Shipping:
         self._job, self._made = job, made
         self._provenance = provenance_now(recipe=recipe, dataset=dataset, calibration=calibration)
 
+    def check(self, tflite: bytes) -> Device | None:
+        """Return what can be said of the INT8 file on the device it is for; None without one.
+
+        Raises:
+            UnfitError: It cannot run there.
+        """
+        device = self._job.device
+        if device is None:
+            return None
+        sealed = self._seal("int8", tflite, ())
+        where = f"{self._job.recipe.name}.tflite"
+        with self._job.reporter.meter("device", None):
+            manifest = Bundle.from_bytes(sealed, where=where).manifest
+            known = None if manifest is None else manifest.compatibility
+            found = device.check(sealed, known, where=where)
+        self._job.reporter.say("device", f"for {found.title} ({found.name})")
+        for check in found.checks:
+            self._job.reporter.note("device", f"{check.outcome}: {check.text}")
+        return found
+
     def test(self, models: Mapping[str, bytes]) -> SideBySide:
         """Run the float and the INT8 model on the test split, each as it will ship.
 
@@ -58,7 +78,11 @@ class Shipping:
         )
         pictures = self._job.dataset.splits["test"]
         frames = ((picture.id, frame) for picture, frame in self._job.frames(pictures, "test"))
-        with Classifier.open(slow) as float_model, Classifier.open(fast) as int8_model:
+        threads = self._job.threads
+        with (
+            Classifier.open(slow, threads=threads) as float_model,
+            Classifier.open(fast, threads=threads) as int8_model,
+        ):
             return run_both(float_model, int8_model, frames)
 
     def write(
@@ -95,7 +119,7 @@ class Shipping:
         bundle = Bundle.from_bytes(self._seal(kind, tflite, ()), where=kind)
         known = {picture.id: picture for picture in job.dataset.splits["test"]}
         pictures = [known[name] for name in both.ids]
-        with Classifier.open(bundle) as classifier:
+        with Classifier.open(bundle, threads=job.threads) as classifier:
             answers = run(classifier, (frame for _, frame in job.frames(pictures, kind)))
         beside = SideBySide(both.ids, both.float, answers)
         agreement = compare(beside, job.dataset.labels, made.thresholds).agreement

@@ -232,6 +232,26 @@ class Other(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int
 
 
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that must hold on a device."""
+
+    title: str
+    outcome: Literal["good", "warning", "bad"]
+    text: str
+    """A sentence without a full stop."""
+
+
+class Device(msgspec.Struct, frozen=True, kw_only=True):
+    """The device that the model is for, and what could be said of it there."""
+
+    name: str
+    """Of its profile."""
+    title: str
+    threads: int
+    """With which files were timed."""
+    checks: tuple[Check, ...]
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The whole document."""
 
@@ -261,6 +281,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     demanded of the INT8 model."""
     others: tuple[Other, ...] = ()
     """Further kinds of files, which the recipe asked for."""
+    device: Device | None = None
+    """None where the recipe names none."""
     seconds: float
     """Of the whole build, by the process that ended it."""
     peak_memory_mb: float

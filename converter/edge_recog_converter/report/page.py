@@ -12,6 +12,7 @@ from edge_recog_converter.report.by_class import classes
 from edge_recog_converter.report.confusion import confusion
 from edge_recog_converter.report.curves import training
 from edge_recog_converter.report.examples import flips, mistakes
+from edge_recog_converter.report.for_device import for_device
 from edge_recog_converter.report.headline import glance, verdict
 from edge_recog_converter.report.origins import data, making
 from edge_recog_converter.report.pareto import smaller
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _TITLES = {
     "glance": "At a glance",
+    "device": "For the device",
     "training": "Training",
     "points": "Smaller and faster",
     "classes": "By class",
@@ -48,6 +50,7 @@ def page(report: Report, pictures: Mapping[str, Content]) -> str:
     """
     sections = {
         "glance": glance(report),
+        "device": for_device(report),
         "training": training(report),
         "points": smaller(report),
         "classes": classes(report),
