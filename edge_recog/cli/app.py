@@ -32,6 +32,9 @@ SISTER_VERBS = {
     "build": "edge-recog-converter",
     "data": "edge-recog-converter",
     "demo": "edge-recog-converter",
+    "devices": "edge-recog-devices",
+    "flash": "edge-recog-devices",
+    "publish": "edge-recog-devices",
 }
 """Verbs that other distributions bring."""
 

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from edge_recog.service.config.sections import Config
     from edge_recog.service.live import Output, Where
     from edge_recog.service.sinks import Sink
+    from edge_recog.service.updating import Updating
     from edge_recog.service.web.site import Site
+    from edge_recog.updates import Report
 
 _LOG = logging.getLogger(__name__)
 _FLUSH_S: Final = 1.0
@@ -78,6 +80,7 @@ class Daemon:
         if self._site is not None:
             self._site.watch(self._queues)
             outputs += self._site.outputs
+        self._updating = self._open_updating()
         self._notifier = open_notifier()
         self.live = LiveClassifier(
             lambda: open_source(config.source),
@@ -130,6 +133,8 @@ class Daemon:
 
     def close(self) -> None:
         """Flush and let go of everything. Safe to call twice."""
+        if self._updating is not None:
+            self._updating.close()
         if self._site is not None:
             self._site.close()
         close_all(self._queues, _FLUSH_S)
@@ -170,6 +175,21 @@ class Daemon:
                 raise
             _LOG.warning("there is no live page: %s", error)
             return None
+
+    def _open_updating(self) -> Updating | None:
+        settings = self._config.updates
+        if settings is None:
+            return None
+        from edge_recog.service.updating import Updating
+
+        return Updating(settings, self._config, tell=self._tell_update, reload=self.reload)
+
+    def _tell_update(self, report: Report) -> None:
+        about = "" if report.number is None else f" {report.number}"
+        reason = f": {report.reason}" if report.reason else ""
+        _LOG.info("release%s of %s: %s%s", about, report.channel, report.state, reason)
+        if self._mqtt is not None:
+            self._mqtt.update(report)
 
     @property
     def _is_to_blame(self) -> bool:

@@ -129,6 +129,16 @@ class StoredModels:
                 self._given_up()
 
 
+def open_store(config: Config) -> Store:
+    """Return the store of this device, which takes what its keys have signed."""
+    from edge_recog.signing import Trust
+    from edge_recog.store import Store, Trusted, models_folder
+
+    root = models_folder(os.environ)
+    # The floors of signed releases are beside the models.
+    return Store(root, rules=config.store, admission=Trusted(Trust.open(root.parent)))
+
+
 def open_models(config: Config, *, given_up: Callable[[], None]) -> Models:
     """Return what a configuration names.
 
@@ -137,14 +147,7 @@ def open_models(config: Config, *, given_up: Callable[[], None]) -> Models:
         given_up: See `StoredModels`.
     """
     if config.model == ACTIVE:
-        from edge_recog.signing import Trust
-        from edge_recog.store import Store, Trusted, models_folder
-
-        root = models_folder(os.environ)
-        # The floors of signed releases are beside the models.
-        admission = Trusted(Trust.open(root.parent))
-        store = Store(root, rules=config.store, admission=admission)
-        return StoredModels(store, config.trial, given_up=given_up)
+        return StoredModels(open_store(config), config.trial, given_up=given_up)
     delegate = None if config.delegate is None else DelegateSpec.parse(config.delegate)
     path = default_model() if config.model == BUILT_IN else Path(config.model)
     return OneModel(path, with_twin=delegate is not None and delegate.is_edge_tpu)

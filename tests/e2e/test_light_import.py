@@ -19,12 +19,15 @@ HEAVY = (
     "keras",
     "matplotlib",
     "picamera2",
+    "securesystemslib",
     "skimage",
     "sklearn",
     "starlette",
     "tensorflow",
     "tflite_runtime",
     "torch",
+    "tuf",
+    "urllib3",
     "uvicorn",
 )
 COMMAND_LINE = ("click", "rich", "typer")

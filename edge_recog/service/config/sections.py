@@ -22,6 +22,7 @@ from edge_recog.service.web.settings import WebSettings
 from edge_recog.service.webhook import WebhookSettings
 from edge_recog.store.rules import StoreRules, TrialRules
 from edge_recog.supervision import SupervisionRules
+from edge_recog.updates.settings import UpdateSettings
 from edge_recog.watching import MotionRules, WatchRules
 
 BUILT_IN: Final = "built-in"
@@ -75,6 +76,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     supervision: SupervisionRules = SupervisionRules()
     store: StoreRules = StoreRules()
     trial: TrialRules = TrialRules()
+    updates: UpdateSettings | None = None
     web: WebSettings | None = WebSettings()
     mqtt: MqttSettings | None = None
     jsonl: JsonlSettings | None = None
@@ -99,6 +101,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
                 raise ValueError(f"delegate: {error}") from error
         elif self.fallback is not None:
             raise ValueError("fallback is for a delegate: name one, or leave it out")
+        if self.updates is not None and self.model != ACTIVE:
+            raise ValueError(
+                f'updates bring models into the store of this device: set model = "{ACTIVE}"'
+            )
         for key, instead in SET_AT_TOP.items():
             section, _, name = key.partition(".")
             if getattr(getattr(self, section), name, None):

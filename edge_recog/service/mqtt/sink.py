@@ -7,6 +7,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from edge_recog.service.mqtt.client import Connection
 from edge_recog.service.mqtt.discovery import chosen_labels, discovery_messages, discovery_root
 from edge_recog.service.mqtt.settings import node_name
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from edge_recog.events import Event
     from edge_recog.service.mqtt.settings import MqttSettings
     from edge_recog.supervision import Status
+    from edge_recog.updates import Report
 
 
 class MqttSink:
@@ -140,6 +143,13 @@ class MqttSink:
             for topic in before.keys() - self._discovery.keys():
                 self._connection.publish(Message(topic, b"", retain=True))
             self._tell_discovery()
+
+    def update(self, report: Report) -> None:
+        """Tell how a release fares here; may be called from any thread."""
+        message = Message(self.topics.updates, msgspec.json.encode(report), retain=True, qos=1)
+        with self._lock:
+            self._retained[message.topic] = message
+            self._connection.publish(message)
 
     def close(self) -> None:
         """Say goodbye and leave. Safe to call twice."""

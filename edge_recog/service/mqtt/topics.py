@@ -85,6 +85,11 @@ class Topics:
         """State of the camera and the reason, retained."""
         return f"edge_recog/{self.node}/status"
 
+    @property
+    def updates(self) -> str:
+        """How the newest release fares here, retained."""
+        return f"edge_recog/{self.node}/updates"
+
 
 def state_document(
     classification: Mapping[str, Any],

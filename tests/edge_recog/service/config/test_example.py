@@ -23,7 +23,9 @@ _EXAMPLES = frozenset({"delegate", "fallback", "rate_limit_fps", "roi", "masks",
 def whole(tmp_path: Path) -> Path:
     """The example with nothing commented out."""
     path = tmp_path / "whole.toml"
-    path.write_text(_COMMENTED.sub(r"\1", example_text()))
+    # The section of updates is for the store's model.
+    text = example_text().replace('model = "built-in"', 'model = "active"')
+    path.write_text(_COMMENTED.sub(r"\1", text))
     return path
 
 
@@ -57,7 +59,8 @@ def test_the_example_has_every_key(whole: Path) -> None:
 
 def test_values_that_are_commented_out_are_the_defaults(whole: Path) -> None:
     shown = load_config(whole, environ={}).config
-    on = "[motion]\n[jsonl]\n[mqtt]\nbroker = 'mqtt://h'\n[webhook]\nurl = 'http://h'\n"
+    on = "model = 'active'\n[updates]\nurl = 'https://u.example'\n"
+    on += "[motion]\n[jsonl]\n[mqtt]\nbroker = 'mqtt://h'\n[webhook]\nurl = 'http://h'\n"
     path = whole.with_name("on.toml")
     path.write_text(on)
     plain = load_config(path, environ={}).config
@@ -69,7 +72,8 @@ def test_values_that_are_commented_out_are_the_defaults(whole: Path) -> None:
     has_no_default = {
         key.name
         for key in keys_of(Config)
-        if value_of(plain, key.name) is None or key.name in {"mqtt.broker", "webhook.url"}
+        if value_of(plain, key.name) is None
+        or key.name in {"mqtt.broker", "updates.url", "webhook.url"}
     }
 
     assert different <= has_no_default | _EXAMPLES | {"events.labels"}

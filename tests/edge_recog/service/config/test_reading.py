@@ -152,6 +152,8 @@ def test_an_unknown_key_is_told_with_what_may_be_meant(
         ("rate_limit_fps = nan", "1: rate_limit_fps is nan; it must be a number above 0"),
         ("source = 5", "1: source is 5; it must be a text that is not empty"),
         ('source = ""', '1: source is ""; it must be a text that is not empty'),
+        ('[updates]\nurl = "https://u.example/x"', "1: updates bring models into the store"),
+        ("model = 'active'\n[updates]\nurl = 'ftp://x'", "3: updates.url is"),
         ('source = "a\\nb"', "1: source has characters that cannot be seen"),
         ('node = "K"', '1: node is "K"; it must be a text that matches ^[a-z0-9_-]{1,64}$'),
         ('node = "k\\n"', "1: node is 'k\\n'; it must match"),
@@ -182,7 +184,8 @@ def test_an_unknown_key_is_told_with_what_may_be_meant(
             "1: masks[1].width is 2.0; it must be above 0",
         ),
         ("threads = 1" + "0" * 400, f"1: threads is 1{'0' * 58}…; it must be a whole number"),
-        ("threads" + ".a" * 3000 + " = 1", "1: threads is too large a dict; it must be a whole"),
+        # Python 3.11 finds it too large a dict; later ones write out how it begins.
+        ("threads" + ".a" * 3000 + " = 1", "1: threads is "),
     ],
     ids=lambda text: text.replace("\n", " ")[:40],
 )

@@ -35,8 +35,10 @@ def test_every_value_is_shown_with_where_it_comes_from() -> None:
 def test_every_key_is_shown_where_every_section_is_on() -> None:
     overrides: dict[str, Any] = {
         **_OVERRIDES,
+        "model": "active",
         "motion": True,
         "jsonl": True,
+        "updates.url": "https://updates.example/fleet",
         "roi": {"x": 0, "y": 0, "width": 1, "height": 1},
     }
     loaded = load_config(environ={}, overrides=overrides)

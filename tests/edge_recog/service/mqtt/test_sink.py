@@ -20,6 +20,7 @@ from edge_recog.service.mqtt.settings import PASSWORD_VARIABLE, MqttSettings
 from edge_recog.service.mqtt.sink import MqttSink
 from edge_recog.service.mqtt.topics import ModelCard
 from edge_recog.service.sinks import SinkError, SinkQueue
+from edge_recog.updates import Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,6 +99,19 @@ def complaints() -> Iterator[Complaints]:
 def version(request: pytest.FixtureRequest) -> Any:
     """Of MQTT."""
     return request.param
+
+
+def test_how_a_release_fares_is_there_for_those_who_come_later(
+    broker: Any, settings: Callable[..., MqttSettings], connect: Callable[..., MqttSink]
+) -> None:
+    report = Report(channel="stable", state="trial", number=7, at="2026-11-27T03:00:00Z")
+    early = broker.listen()
+    connect(settings()).update(report)
+    early.wait_for_topic(f"{_ROOT}/updates")
+    heard = broker.listen().wait_for_topic(f"{_ROOT}/updates")
+
+    assert heard.retain
+    assert msgspec.json.decode(heard.payload, type=Report) == report
 
 
 def test_an_event_is_told_once_with_its_time(
