@@ -334,7 +334,12 @@ def _trying_store(
     from edge_recog.store.tryout import try_on_device, try_twins_on_device
 
     root = _store(folder).root
-    options: dict[str, Any] = {"threads": threads, "delegate": delegate, "memory_mb": most_mb}
+    options: dict[str, Any] = {
+        "threads": threads,
+        "delegate": delegate,
+        "memory_mb": most_mb,
+        "folder": root,
+    }
     return Store(
         root,
         rules=StoreRules(most_p50_ms=most_ms, most_memory_mb=most_mb, quota_mb=quota_mb),

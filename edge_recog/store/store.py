@@ -87,8 +87,10 @@ class Store:
         self.admission = admission or Anybody()
         self.wait_s = wait_s
         memory_mb = self.rules.most_memory_mb
-        self._tryout = tryout or partial(try_on_device, memory_mb=memory_mb)
-        self._twins_tryout = twins_tryout or partial(try_twins_on_device, memory_mb=memory_mb)
+        self._tryout = tryout or partial(try_on_device, memory_mb=memory_mb, folder=root)
+        self._twins_tryout = twins_tryout or partial(
+            try_twins_on_device, memory_mb=memory_mb, folder=root
+        )
 
     def state(self) -> State:
         """Return what is in force.

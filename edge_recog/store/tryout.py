@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import pwd
 import re
 import signal
 import statistics
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 import numpy as np
@@ -115,6 +116,7 @@ def try_on_device(
     memory_mb: float = 128.0,
     timeout_s: float = _TIMEOUT_S,
     compiled: bytes | None = None,
+    folder: Path | None = None,
 ) -> Outcome:
     """Run a model's golden vectors in a child process, and measure time and memory.
 
@@ -126,6 +128,8 @@ def try_on_device(
         memory_mb: What it is allowed to take; far beyond that the child is stopped.
         timeout_s: For everything.
         compiled: What is to be run in the model's place, by its contract: its compiled twin.
+        folder: Of the store: root has the model tried as the one that it belongs to, so that a
+            stranger's file never runs as root where somebody else is to run it.
 
     Raises:
         FailedTryoutError: It crashed, hung, cannot be loaded or answered wrongly.
@@ -142,6 +146,7 @@ def try_on_device(
             timeout=timeout_s,
             env=os.environ | same_packages(),
             check=False,
+            **_rights(folder),
         )
     except subprocess.TimeoutExpired as error:
         raise FailedTryoutError(
@@ -171,6 +176,7 @@ def try_twins_on_device(
     threads: int = 1,
     delegate: str | None = None,
     memory_mb: float = 128.0,
+    folder: Path | None = None,
 ) -> tuple[Outcome, Outcome | None]:
     """Try a model on the CPU and its compiled twin on the Edge TPU.
 
@@ -180,6 +186,7 @@ def try_twins_on_device(
         delegate: As in `Classifier.open`. If it names no Edge TPU, the twin is not tried; another
             accelerator is the model's.
         memory_mb: As in `try_on_device`.
+        folder: As in `try_on_device`.
 
     Returns:
         What each of them did; None for the twin if it was not tried.
@@ -196,6 +203,7 @@ def try_twins_on_device(
         threads=threads,
         delegate=None if is_edge_tpu else delegate,
         memory_mb=memory_mb,
+        folder=folder,
     )
     if compiled is None or not is_edge_tpu:
         return outcome, None
@@ -206,6 +214,7 @@ def try_twins_on_device(
         delegate=delegate,
         memory_mb=memory_mb,
         compiled=compiled.data,
+        folder=folder,
     )
 
 
@@ -225,6 +234,24 @@ def require(outcome: Outcome, rules: StoreRules, *, where: str) -> None:
             f"{where}: it takes {outcome.memory_mb:.1f} MB of memory here, and may take "
             f"{rules.most_memory_mb:g} MB: take a smaller model, or allow more with --most-mb"
         )
+
+
+def _rights(folder: Path | None) -> dict[str, Any]:
+    """Return as whom the child is to run, for `subprocess`; as this process if nothing is."""
+    if folder is None or os.geteuid() != 0:
+        return {}
+    try:
+        owner = folder.stat()
+    except OSError:
+        return {}
+    if owner.st_uid == 0:
+        return {}
+    try:
+        name = pwd.getpwuid(owner.st_uid).pw_name
+        groups = os.getgrouplist(name, owner.st_gid)
+    except KeyError:  # Of a service that does not run now.
+        groups = []
+    return {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": groups}
 
 
 def _tried(data: bytes, options: _Options) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import textwrap
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -77,6 +78,26 @@ def test_a_crash_of_the_interpreter_is_a_verdict(
         try_on_device(tiny_bytes, where="m")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for others")
+def test_root_has_a_model_tried_by_whom_the_store_belongs_to(
+    tiny_bytes: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models").mkdir()
+    os.chown(tmp_path / "models", 12345, 23456)
+    seen: list[dict[str, Any]] = []
+    real = subprocess.run
+
+    def run(command: list[str], **options: Any) -> Any:
+        seen.append({name: options.pop(name) for name in ("user", "group", "extra_groups")})
+        # What the test runs in, others may not be able to read.
+        return real(command, **options)
+
+    monkeypatch.setattr("edge_recog.store.tryout.subprocess.run", run)
+    try_on_device(tiny_bytes, where="m", folder=tmp_path / "models")
+
+    assert seen == [{"user": 12345, "group": 23456, "extra_groups": []}]
+
+
 def test_a_model_that_hangs_is_stopped(
     tiny_bytes: bytes, pretend_runtime: Callable[[str], None]
 ) -> None:
@@ -85,6 +106,7 @@ def test_a_model_that_hangs_is_stopped(
         try_on_device(tiny_bytes, where="m", timeout_s=3.0)
 
 
+@pytest.mark.usefixtures("held_to_its_memory")
 def test_a_model_that_eats_memory_is_stopped(
     tiny_bytes: bytes, pretend_runtime: Callable[[str], None]
 ) -> None:
