@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-_STYLES = {"good": "green", "warning": "yellow", "bad": "bold red", "skipped": "dim"}
-
 
 @app.command()
 def doctor(
@@ -104,29 +102,9 @@ def _password(path: Path | None) -> bytes | None:
 
 
 def _print_table(rows: Sequence[Row], *, quiet: bool) -> None:
-    """Write the findings, each fix under what it is for."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
+    """Write the findings, and how many there are of each kind."""
+    from edge_recog.cli.findings import print_findings
     from edge_recog.doctor.report import counts
 
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for row in rows:
-        finding = row.finding
-        if quiet and finding.outcome in {"good", "skipped"}:
-            continue
-        style = _STYLES[finding.outcome]
-        # Texts from the machine are no markup.
-        told = Text(finding.evidence, style="dim" if finding.outcome == "skipped" else "")
-        if finding.fix:
-            told.append(f"\n→ {finding.fix}", style="bold")
-        table.add_row(Text(finding.outcome, style=style), Text(row.check.title), told)
-    console = Console(highlight=False)
-    if table.row_count:
-        console.print(table)
-    total = ", ".join(f"{number} {outcome}" for outcome, number in counts(rows).items())
-    console.print(Text(total))
+    print_findings([(row.check.title, row.finding) for row in rows], quiet=quiet)
+    typer.echo(", ".join(f"{number} {outcome}" for outcome, number in counts(rows).items()))

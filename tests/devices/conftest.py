@@ -8,52 +8,22 @@ import shlex
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from edge_recog_devices.probing.asking import script
 from edge_recog_devices.probing.facts import Facts, Folder, Python, parse_facts
 from edge_recog_devices.remote import Address, Remote
 
-from edge_recog.cli import main
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _UID = 12345
 """Of the user on the device, where the tests run as root: nobody's, so that it has no rights."""
-
-
-class Outcome(NamedTuple):
-    """What a command came to."""
-
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def edge_recog(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Outcome]:
-    """Return what runs the command line in this process."""
-
-    def run(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["edge-recog", *map(str, arguments)])
-        code: Any = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-        captured = capsys.readouterr()
-        return Outcome(code, captured.out, captured.err)
-
-    return run
 
 
 @dataclass

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
+import os
 import shutil
 import subprocess
-import sys
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+import textwrap
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import flatbuffers
 import numpy as np
@@ -17,14 +17,13 @@ from hypothesis import settings
 from edge_recog.bundle import Bundle
 from edge_recog.cameras.images import read_image
 from edge_recog.classifier import Classifier
-from edge_recog.cli import main
 from edge_recog.contract import Contract
 from edge_recog.packing import pack_bundle
 from edge_recog.preprocessing import Preprocessing
 from edge_recog.verification import make_golden
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -45,6 +44,19 @@ _ZERO = {"uint8": 0, "int8": -128, "int16": 0}
 _LOGIT_ZERO = {"uint8": 128, "int8": 0, "int16": 0}
 _UNIT = {"uint8": 1 / 256, "int8": 1 / 256, "int16": 1 / 32768}
 """The scale that softmax and logistic must have in integers: activations.cc of TFLite."""
+
+
+@pytest.fixture(scope="session")
+def emulated() -> bool:
+    """Whether qemu plays processor and kernel, slowly and without some calls (tools/emulated)."""
+    return os.environ.get("EMULATED") == "1"
+
+
+@pytest.fixture
+def held_to_its_memory(emulated: bool) -> None:
+    """Skip where a process may take as much memory as it likes."""
+    if emulated:
+        pytest.skip("emulated: qemu sets no limit to a process's memory")
 
 
 @pytest.fixture(scope="session")
@@ -321,37 +333,6 @@ def cifar_labels() -> tuple[str, ...]:
     )
 
 
-class Outcome(NamedTuple):
-    """What a command came to."""
-
-    code: int
-    """Exit status."""
-    out: str
-    err: str
-
-
-@pytest.fixture
-def edge_recog(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., Outcome]]:
-    """Return what runs the command line in this process."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-
-    def run(*arguments: str | Path) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["edge-recog", *map(str, arguments)])
-        code: Any = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-        captured = capsys.readouterr()
-        return Outcome(code, captured.out, captured.err)
-
-    yield run
-    root.handlers[:], root.level = handlers, level
-
-
 @pytest.fixture(scope="session")
 def self_signed(
     tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoReturn]
@@ -388,3 +369,22 @@ def pictures(tmp_path: Path, noise: Callable[..., NDArray[np.uint8]]) -> Path:
         encoded = cv2.imencode(".png", noise(60, 80, seed))[1]
         (folder / f"{name}.png").write_bytes(bytes(encoded))
     return folder
+
+
+@pytest.fixture
+def pretend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Return what puts an interpreter's package in place that acts oddly when a model is loaded."""
+
+    def install(name: str, body: str) -> None:
+        package = tmp_path / name
+        package.mkdir()
+        (package / "__init__.py").touch()
+        (package / "interpreter.py").write_text(
+            "import os, signal, sys, time\n"
+            "class OpResolverType(dict): pass\n"
+            "OpResolverType = dict.fromkeys(['BUILTIN'])\n"
+            "def Interpreter(**_):\n" + textwrap.indent(body, "    ")
+        )
+        monkeypatch.syspath_prepend(tmp_path)
+
+    return install

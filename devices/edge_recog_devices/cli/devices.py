@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from edge_recog_devices.probing import Facts, Row
+    from edge_recog_devices.probing import Facts
     from edge_recog_devices.profiles import Profile
     from edge_recog_devices.profiles.schema import Figure, Published
     from edge_recog_devices.wheels import Target
@@ -43,7 +43,6 @@ ConnectTimeout = Annotated[
     int, typer.Option("--timeout", min=1, max=600, help="Seconds to wait for the device.")
 ]
 
-_STYLES = {"good": "green", "warning": "yellow", "bad": "bold red", "skipped": "dim"}
 _FOLDER = "/opt/edge-recog"
 _WIDE = 200
 
@@ -153,7 +152,9 @@ def probe(
             }
         )
     else:
-        _print_findings(rows, quiet=quiet)
+        from edge_recog.cli.findings import print_findings
+
+        print_findings([(row.title, row.finding) for row in rows], quiet=quiet)
     if not is_fit(rows):
         raise typer.Exit(1)
 
@@ -312,26 +313,3 @@ def _print(table: Table) -> None:
     if not console.is_terminal:
         console.width = _WIDE  # A file or a pipe has no edge to fold at.
     console.print(table)
-
-
-def _print_findings(rows: Sequence[Row], *, quiet: bool) -> None:
-    """Write the judgements, each fix under what it is for."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for row in rows:
-        finding = row.finding
-        if quiet and finding.outcome in {"good", "skipped"}:
-            continue
-        # What a device says is no markup.
-        told = Text(finding.evidence, style="dim" if finding.outcome == "skipped" else "")
-        if finding.fix:
-            told.append(f"\n→ {finding.fix}", style="bold")
-        table.add_row(Text(finding.outcome, style=_STYLES[finding.outcome]), Text(row.title), told)
-    if table.row_count:
-        Console(highlight=False).print(table)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import textwrap
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,22 +18,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def pretend_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Return what puts a `tflite_runtime` in place that acts oddly when a model is loaded."""
-
-    def install(body: str) -> None:
-        package = tmp_path / "tflite_runtime"
-        package.mkdir()
-        (package / "__init__.py").touch()
-        (package / "interpreter.py").write_text(
-            "import os, signal, sys, time\n"
-            "class OpResolverType(dict): pass\n"
-            "OpResolverType = dict.fromkeys(['BUILTIN'])\n"
-            "def Interpreter(**_):\n" + textwrap.indent(body, "    ")
-        )
-        monkeypatch.syspath_prepend(tmp_path)
-
-    return install
+def pretend_runtime(pretend: Callable[[str, str], None]) -> Callable[[str], None]:
+    return partial(pretend, "tflite_runtime")
 
 
 def test_a_sound_model_passes(build_model: Callable[..., bytes]) -> None:
@@ -89,12 +75,14 @@ def test_a_hanging_model_is_stopped(pretend_runtime: Callable[[str], None]) -> N
     assert time.monotonic() - start < 30
 
 
+@pytest.mark.usefixtures("held_to_its_memory")
 def test_a_model_that_wants_too_much_memory_is_an_error(build_model: Callable[..., bytes]) -> None:
     huge = build_model("RELU", shape=(1, 12_000, 12_000, 1))
     with pytest.raises(InterpreterError, match="as when memory runs out"):
         try_model(huge, memory_mb=500)
 
 
+@pytest.mark.usefixtures("held_to_its_memory")
 def test_memory_that_python_cannot_get_is_an_error(pretend_runtime: Callable[[str], None]) -> None:
     pretend_runtime("bytearray(2**30)")
     with pytest.raises(InterpreterError, match="more than 500 MB of memory"):

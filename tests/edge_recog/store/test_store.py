@@ -530,7 +530,10 @@ def test_what_root_installs_belongs_to_whom_the_folder_belongs(
     private.mkdir(mode=0o700)
     root = private / "models"
     root.mkdir()
-    os.chown(root, 12345, 23456)
+    try:
+        os.chown(root, 12345, 23456)
+    except OSError:
+        pytest.skip("this root has no other users: it is one in a user namespace")
     theirs = Store(root, tryout=store._tryout)
     theirs.install(model_of("a").data, where="a")
     theirs.trial().started(0)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-import textwrap
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,22 +21,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def pretend_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Return what puts an `ai_edge_litert` in place that acts oddly when a model is loaded."""
-
-    def install(body: str) -> None:
-        package = tmp_path / "ai_edge_litert"
-        package.mkdir()
-        (package / "__init__.py").touch()
-        (package / "interpreter.py").write_text(
-            "import os, signal, sys, time\n"
-            "class OpResolverType(dict): pass\n"
-            "OpResolverType = dict.fromkeys(['BUILTIN'])\n"
-            "def Interpreter(**_):\n" + textwrap.indent(body, "    ")
-        )
-        monkeypatch.syspath_prepend(tmp_path)
-
-    return install
+def pretend_runtime(pretend: Callable[[str, str], None]) -> Callable[[str], None]:
+    return partial(pretend, "ai_edge_litert")
 
 
 def test_a_sound_model_is_measured(tiny_bytes: bytes) -> None:
