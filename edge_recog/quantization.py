@@ -59,7 +59,9 @@ class QuantParams:
         Computed in float64, so that 8-bit and 16-bit results are exact; NaN becomes the zero point.
         """
         steps = np.rint(np.asarray(real, np.float64) / self.scale) + self.zero_point
-        steps = np.nan_to_num(steps, nan=self.zero_point, posinf=self.highest, neginf=self.lowest)
+        # Not nan_to_num: it asks what the least float is, and warns where tflite-runtime for 32-bit
+        # ARM, once loaded, has made that 0.
+        steps = np.where(np.isnan(steps), self.zero_point, steps)
         quantized: NDArray[Any] = np.clip(steps, self.lowest, self.highest).astype(self.dtype)
         return quantized
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from edge_recog_converter.acceptance.sections import Accept
 
 SERVICE_MB: Final = 116
-"""Resident memory of the live classifier with web page, MQTT and a model of 4 MB, as measured on x86
-(docs/live.md), in MB of 1,000,000 bytes: what a model adds is counted on top, to be careful."""
+"""Resident memory of the live classifier with web page, MQTT and a model of 4 MB, as measured on
+x86 (docs/live.md), in MB of 1,000,000 bytes: what a model adds is counted on top, to be careful."""
 _MIB: Final = 2**20 / 1e6
 """In MB."""
 _FLOATS: Final = "mixed-precision"

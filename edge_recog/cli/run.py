@@ -53,7 +53,9 @@ def run(
     Example: edge-recog run model.tflite --source v4l2:/dev/video0
     """
     set_up_logging(verbose=verbose)
-    logging.getLogger("edge_recog.service").setLevel(logging.DEBUG if verbose else logging.INFO)
+    # What becomes of models and releases is of interest where nobody asked for it.
+    for name in ("edge_recog.service", "edge_recog.store", "edge_recog.updates"):
+        logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)
     from edge_recog.service.config.reading import load_config
 
     overrides: dict[str, Any] = {

@@ -18,7 +18,10 @@ def for_device(report: Report) -> Markup:
         return NOTHING
     threads = "one thread" if device.threads == 1 else f"{device.threads} threads"
     rows = [
-        (check.title.capitalize(), joined([tag("strong", check.outcome), ": ", tag("bdi", check.text)]))
+        (
+            check.title.capitalize(),
+            joined([tag("strong", check.outcome), ": ", tag("bdi", check.text)]),
+        )
         for check in device.checks
     ]
     return section(

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from edge_recog_devices.probing.facts import Python
     from edge_recog_devices.profiles import Profile
 
+_HALF: Final = 32
+"""Digits of a stamp that are about the device, and then of those about wheels."""
 _GROUPS: Final = ("video", "render")
 """That every device gets; those of an accelerator only where they exist already, or it is there."""
 _RULES: Final = {
@@ -141,7 +143,7 @@ def plan(device: Device, wanted: Wanted) -> Iterator[Step]:
 
 
 def stamp_of(places: Places, installed: Installed, wanted: Wanted, python: object) -> str:
-    """Return by what is known later that what follows from the device's facts was done.
+    """Return by what is known later that what follows from the device's facts was done: 64 digits.
 
     It changes with all that a plan depends on besides model, configuration and service: those are
     looked at each time, since they are quickly seen, and facts take seconds on a small device.
@@ -152,7 +154,6 @@ def stamp_of(places: Places, installed: Installed, wanted: Wanted, python: objec
         wanted: What it is to run.
         python: What was said about which Python to use.
     """
-    manifest = wanted.runtime.manifest
     parts = [
         __version__,
         render_unit(program="/program"),
@@ -163,10 +164,15 @@ def stamp_of(places: Places, installed: Installed, wanted: Wanted, python: objec
         installed.unit_digest,
         *sorted(installed.rule_digests.values()),
         wanted.runtime.version,
-        "" if manifest is None else manifest.requirements(),
         repr(python),
     ]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    manifest = wanted.runtime.manifest
+    wheels = "" if manifest is None else manifest.requirements()
+    return _half("\0".join(parts)) + _half(wheels)
+
+
+def _half(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_HALF]
 
 
 def is_settled(places: Places, installed: Installed, wanted: Wanted, python: object) -> bool:
@@ -176,8 +182,11 @@ def is_settled(places: Places, installed: Installed, wanted: Wanted, python: obj
         UsageError: The configuration is no TOML.
     """
     text = wanted.config if wanted.config is not None else installed.config
+    stamp = stamp_of(places, installed, wanted, python)
+    # Whoever names no wheels takes those that are installed.
+    counts = _HALF if wanted.runtime.manifest is None else 2 * _HALF
     return (
-        installed.stamp == stamp_of(places, installed, wanted, python)
+        installed.stamp[:counts] == stamp[:counts]
         and text is not None
         and settings.adapted(text, source=wanted.source) == installed.config
         and _has_model(installed, wanted)

@@ -215,18 +215,7 @@ def test_a_model_that_another_one_is_tried_instead_of_is_not(bare: Device) -> No
 
 
 def test_wheels_are_sent_before_they_are_installed(bare: Device) -> None:
-    one = WheelFile(
-        file="a-1.0-py3-none-any.whl", distribution="a", version="1.0", size=5, sha256="0" * 64
-    )
-    manifest = Manifest(
-        created="2026-01-01T00:00:00Z",
-        target=Target(architecture="aarch64", python=(3, 13), glibc=(2, 41)),
-        project="edge-recog[daemon]",
-        version=__version__,
-        project_from="here",
-        files=(one,),
-    )
-    wanted = replace(WANTED, runtime=Runtime(__version__, Path("wheels"), manifest))
+    wanted = replace(WANTED, runtime=Runtime(__version__, Path("wheels"), WHEELS))
     names = kinds(bare, wanted)
     assert names.index("SendWheels") + 1 == names.index("MakeEnvironment")
     assert kinds(flashed(bare, wanted), wanted) == []
@@ -304,6 +293,20 @@ def test_from_whatever_a_device_has_one_flash_is_enough(
     assert store.active == hashlib.sha256(data).hexdigest()
 
 
+WHEELS = Manifest(
+    created="2026-01-01T00:00:00Z",
+    target=Target(architecture="aarch64", python=(3, 13), glibc=(2, 41)),
+    project="edge-recog[daemon]",
+    version=__version__,
+    project_from="here",
+    files=(
+        WheelFile(
+            file="a-1.0-py3-none-any.whl", distribution="a", version="1.0", size=5, sha256="0" * 64
+        ),
+    ),
+)
+
+
 def settled(device: Device, wanted: Wanted) -> Device:
     """Return what a device is after a flash that came to a good end."""
     done = flashed(device, wanted)
@@ -315,6 +318,15 @@ def test_that_all_is_done_is_known_without_the_facts(bare: Device) -> None:
     device = settled(bare, WANTED)
     assert is_settled(SYSTEM, device.installed, WANTED, None)
     assert not is_settled(SYSTEM, flashed(bare, WANTED).installed, WANTED, None)
+
+
+def test_who_names_no_wheels_takes_those_that_are_installed(bare: Device) -> None:
+    with_wheels = replace(WANTED, runtime=Runtime(__version__, Path("wheels"), WHEELS))
+    device = settled(bare, with_wheels)
+    assert is_settled(SYSTEM, device.installed, with_wheels, None)
+    assert is_settled(SYSTEM, device.installed, WANTED, None)
+    without = settled(bare, WANTED)
+    assert not is_settled(SYSTEM, without.installed, with_wheels, None)
 
 
 @pytest.mark.parametrize(
