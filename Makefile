@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Tools must find .venv, not an environment that happens to be active.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: help demo test check lint format fuzz faults soak bench-loadgen bench-peers picamera2 virtual-pi clean
+.PHONY: help demo test check lint format fuzz faults soak bench-loadgen bench-peers picamera2 virtual-pi emulated clean
 
 help: ## this list
 	@awk -F ':[^#]*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -61,6 +61,13 @@ picamera2: $(READY) ## camera tests on picamera2 itself, in a Debian made for it
 virtual-pi: $(READY) ## the service on an emulated Raspberry Pi with systemd and a camera (minutes, 2 GB)
 	@tools/virtual_pi/make_pi.sh
 	@VIRTUAL_PI=1 $(BIN)/pytest tests/virtual_pi
+
+# `make emulated SYSTEMS=trixie-aarch64` for one of them; an interrupted run goes on where it stopped.
+SYSTEMS ?= trixie-aarch64 bookworm-aarch64 bookworm-armv7l
+emulated: $(READY) ## the runtime's tests on emulated ARM, for README's table of systems (hours, 4 GB)
+	@failed=0; for system in $(SYSTEMS); do \
+		$(BIN)/python tools/emulated/run.py $$system || failed=1; \
+	done; exit $$failed
 
 clean: ## remove the environment, caches and build output (not runs/)
 	rm -rf .venv .uv uv.lock dist build .coverage .coverage.* htmlcov

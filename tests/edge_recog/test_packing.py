@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from ai_edge_litert.interpreter import Interpreter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +22,11 @@ from edge_recog.errors import BundleError, NotATfliteModelError, UnsupportedMode
 from edge_recog.golden import GOLDEN_FILE
 from edge_recog.packing import operator_versions, pack_bundle
 from edge_recog.tflite import read_model
+
+try:
+    from ai_edge_litert.interpreter import Interpreter
+except ModuleNotFoundError:  # It has no wheel for 32 bits.
+    from tflite_runtime.interpreter import Interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Callable

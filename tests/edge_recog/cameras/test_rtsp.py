@@ -18,15 +18,17 @@ def server(rtsp_server: Callable[..., Any]) -> Any:
     return rtsp_server()
 
 
-def test_a_stream_is_a_source_of_frames(server: Any) -> None:
+def test_a_stream_is_a_source_of_frames(server: Any, emulated: bool) -> None:
     with open_source(server.address("ball")) as source:
         frames = iter(source)
         first, second = next(frames), next(frames)
 
     assert (source.name, source.length) == (server.address("ball"), None)
     assert (first.width, first.height) == (320, 240)
-    # Those that FFmpeg kept while opening are of the past.
-    assert first.index == source.skipped["late"] > 0
+    # Those that FFmpeg kept while opening are of the past, where decoding does not take as long as
+    # waiting for the next one.
+    assert first.index == source.skipped["late"]
+    assert emulated or first.index > 0
     assert second.index == first.index + 1
     assert first.captured_ns <= second.captured_ns
     # A white ball on black.

@@ -105,3 +105,10 @@ def build(tmp_path: Path) -> Callable[..., Machine]:
 def board_files() -> dict[str, dict[str, str | bytes]]:
     """Return the files of a Raspberry Pi 3, 4 and 5 and of a PC, all in good health."""
     return {name: dict(files) for name, files in BOARDS.items()}
+
+
+@pytest.fixture
+def patient(emulated: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for a first frame for as long as an emulated process may take to start."""
+    if emulated:
+        monkeypatch.setattr("edge_recog.doctor.first_frame._TIMEOUT_S", 600.0)

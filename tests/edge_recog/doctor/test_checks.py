@@ -173,6 +173,7 @@ def test_a_sources_format_and_rows_are_judged() -> None:
     }
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_source_an_address_and_a_broker_are_tried_where_they_are_named() -> None:
     subject = Subject(
         source="synthetic:32x32",

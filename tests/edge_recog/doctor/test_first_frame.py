@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_source_that_works_gives_a_frame() -> None:
     frame = read_frame(Machine(), "synthetic:64x48")
 
@@ -21,6 +22,7 @@ def test_a_source_that_works_gives_a_frame() -> None:
     assert judge_frame(frame).outcome == "good"
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize(
     ("source", "problem"),
     [
@@ -36,6 +38,7 @@ def test_a_source_without_frames_says_why(source: str, problem: str) -> None:
     assert problem in finding.evidence
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_picture_that_is_none_says_why(tmp_path: Path) -> None:
     path = tmp_path / "broken.png"
     path.write_bytes(b"no picture")

@@ -130,10 +130,11 @@ def test_without_a_sensor_there_is_no_temperature() -> None:
     assert ("edge_recog_temperature_celsius",) not in samples(metrics)
 
 
-def test_the_process_and_the_version_are_told(metrics: Metrics) -> None:
+def test_the_process_and_the_version_are_told(metrics: Metrics, emulated: bool) -> None:
     found = samples(metrics)
 
-    assert found["process_resident_memory_bytes",] > 1e6
+    # qemu says of each process that it takes no memory.
+    assert found["process_resident_memory_bytes",] > (-1 if emulated else 1e6)
     assert found["edge_recog_build_info", "0.1.0"] == 1
 
 
