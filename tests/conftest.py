@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -57,22 +58,28 @@ class Outcome(NamedTuple):
 
 
 @pytest.fixture
-def edge_recog(
+def call(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Outcome]:
-    """Return what runs the command line in this process."""
+    """Return what calls a program's `main` with a command line."""
 
-    def run(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["edge-recog", *map(str, arguments)])
+    def run(program: Callable[[], object], name: str, *arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
         code: Any = 0
         try:
-            main()
+            program()
         except SystemExit as end:
             code = end.code or 0
         captured = capsys.readouterr()
         return Outcome(code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def edge_recog(call: Callable[..., Outcome]) -> Callable[..., Outcome]:
+    """Return what runs the command line in this process."""
+    return partial(call, main, "edge-recog")
 
 
 @pytest.fixture(scope="session")

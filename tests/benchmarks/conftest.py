@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from edge_recog_benchmarks.device.events import Burst, Ended, ModelFacts, Started, SystemFacts
@@ -18,30 +17,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Outcome(NamedTuple):
-    """What a program came to."""
-
-    code: int
-    """Exit status."""
-    out: str
-    err: str
-
-
 @pytest.fixture
-def measuring(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Outcome]:
+def measuring(call: Callable[..., Any]) -> Callable[..., Any]:
     """Return what calls a program's `main` with a command line."""
 
-    def run(main: Callable[[], None], *arguments: str | Path) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["measuring", *map(str, arguments)])
-        code: Any = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-        captured = capsys.readouterr()
-        return Outcome(code, captured.out, captured.err)
+    def run(main: Callable[[], None], *arguments: str | Path) -> Any:
+        return call(main, "measuring", *arguments)
 
     return run
 

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import signal
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from edge_recog.errors import EdgeRecogError, UsageError
 from edge_recog_benchmarks.arguments import add_out, count, give_up, write_result
+from edge_recog_benchmarks.studies.campaigns import named, progress, working_folder
 from edge_recog_benchmarks.studies.faults import __doc__ as about
 from edge_recog_benchmarks.studies.faults.campaign import Campaign
 from edge_recog_benchmarks.studies.faults.drawing import draw
 from edge_recog_benchmarks.studies.faults.kinds import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
 
     from edge_recog_benchmarks.studies.faults.drawing import Fault
-    from edge_recog_benchmarks.studies.faults.judging import Verdict
     from edge_recog_benchmarks.studies.faults.kinds import SourceKind
 
 _SOURCES: Final[tuple[SourceKind, ...]] = ("http", "rtsp")
@@ -60,9 +58,15 @@ def _run(arguments: argparse.Namespace) -> int:
     campaign = Campaign(faults, lanes)
     begin_s = time.monotonic()
     is_interrupted = False
-    with _folder(arguments.keep) as folder, _progress(len(faults)) as tell:
+    with (
+        working_folder(arguments.keep, prefix="faults-") as folder,
+        progress(len(faults)) as tell,
+    ):
         try:
-            campaign.run(folder, tell=tell)
+            campaign.run(
+                folder,
+                tell=lambda one: tell(f"{one.number} {one.kind} ({one.source})", one.failures),
+            )
         except KeyboardInterrupt:
             is_interrupted = True
         document = campaign.document(arguments.seed)
@@ -81,8 +85,8 @@ def chosen(arguments: argparse.Namespace) -> list[Fault]:
     Raises:
         UsageError: There are none such.
     """
-    sources = _named(arguments.sources, _SOURCES, "--sources")
-    kinds = _named(arguments.kinds, tuple(KINDS), "--kinds")
+    sources = named(arguments.sources, _SOURCES, "--sources")
+    kinds = named(arguments.kinds, tuple(KINDS), "--kinds")
     faults = draw(
         arguments.seed,
         arguments.count,
@@ -152,46 +156,6 @@ def summary(document: dict[str, Any]) -> str:
 
 def _times(spread: dict[str, float] | None) -> str:
     return f"p50 {spread['p50']:.2f} max {spread['max']:.2f} s" if spread else "never"
-
-
-def _named(text: str, known: Sequence[str], option: str) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    for name in names:
-        if name not in known:
-            raise UsageError(f"{option}: there is no {name!r}; there are {', '.join(known)}")
-    return names
-
-
-@contextlib.contextmanager
-def _folder(keep: Path | None) -> Iterator[Path]:
-    if keep is None:
-        with tempfile.TemporaryDirectory(prefix="faults-") as name:
-            yield Path(name)
-        return
-    try:
-        keep.mkdir(parents=True)
-    except OSError as error:
-        raise UsageError(f"{keep}: cannot be made: {error.strerror or error}") from error
-    yield keep.resolve()
-
-
-@contextlib.contextmanager
-def _progress(total: int) -> Iterator[Callable[[Verdict], None]]:
-    """Yield what takes verdicts and shows them on a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("faults", total=total)
-
-        def tell(verdict: Verdict) -> None:
-            progress.advance(bar)
-            if not verdict.is_good and console.is_terminal:
-                what = f"{verdict.number} {verdict.kind} ({verdict.source})"
-                progress.console.print(f"{what}: {'; '.join(verdict.failures)}", markup=False)
-
-        yield tell
 
 
 if __name__ == "__main__":

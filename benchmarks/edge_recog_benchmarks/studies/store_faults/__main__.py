@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import signal
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_recog.errors import EdgeRecogError, UsageError
+from edge_recog.errors import EdgeRecogError
 from edge_recog_benchmarks.arguments import add_out, count, give_up, write_result
+from edge_recog_benchmarks.studies.campaigns import named, progress, working_folder
 from edge_recog_benchmarks.studies.store_faults import __doc__ as about
 from edge_recog_benchmarks.studies.store_faults.campaign import Campaign
 from edge_recog_benchmarks.studies.store_faults.drawing import KINDS, draw
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from edge_recog_benchmarks.studies.store_faults.drawing import Kind
 
 
@@ -50,9 +47,17 @@ def _run(arguments: argparse.Namespace) -> int:
     campaign = Campaign(faults, arguments.lanes or os.cpu_count() or 1)
     begin_s = time.monotonic()
     is_interrupted = False
-    with _folder(arguments.keep) as folder, _progress(len(faults)) as tell:
+    with (
+        working_folder(arguments.keep, prefix="store-faults-") as folder,
+        progress(len(faults)) as tell,
+    ):
         try:
-            campaign.run(folder, tell=tell)
+            campaign.run(
+                folder,
+                tell=lambda one: tell(
+                    f"{one['number']} {one['kind']} ({one['what']})", one["failures"]
+                ),
+            )
         except KeyboardInterrupt:
             is_interrupted = True
     document = campaign.document(arguments.seed)
@@ -99,43 +104,8 @@ def summary(document: dict[str, Any]) -> str:
 
 
 def _kinds(text: str) -> tuple[Kind, ...]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    for name in names:
-        if name not in KINDS:
-            raise UsageError(f"--kinds: there is no {name!r}; there are {', '.join(KINDS)}")
+    names = named(text, KINDS, "--kinds")
     return tuple(kind for kind in KINDS if kind in names)
-
-
-@contextlib.contextmanager
-def _folder(keep: Path | None) -> Iterator[Path]:
-    if keep is None:
-        with tempfile.TemporaryDirectory(prefix="store-faults-") as name:
-            yield Path(name)
-        return
-    try:
-        keep.mkdir(parents=True)
-    except OSError as error:
-        raise UsageError(f"{keep}: cannot be made: {error.strerror or error}") from error
-    yield keep.resolve()
-
-
-@contextlib.contextmanager
-def _progress(total: int) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Yield what takes verdicts and shows them on a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("faults", total=total)
-
-        def tell(verdict: dict[str, Any]) -> None:
-            progress.advance(bar)
-            if verdict["failures"] and console.is_terminal:
-                what = f"{verdict['number']} {verdict['kind']} ({verdict['what']})"
-                progress.console.print(f"{what}: {'; '.join(verdict['failures'])}", markup=False)
-
-        yield tell
 
 
 if __name__ == "__main__":
