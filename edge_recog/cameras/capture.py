@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+_LOG_LEVEL_ERROR = 2
+"""`cv::utils::logging::LOG_LEVEL_ERROR`."""
+
 
 class Capture:
     """Frames of a video file, a stream or a device. One reader; any thread may close it."""
@@ -31,12 +34,14 @@ class Capture:
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "8")
         import cv2
 
-        level = cv2.utils.logging.getLogLevel()
-        cv2.utils.logging.setLogLevel(min(level, cv2.utils.logging.LOG_LEVEL_ERROR))
+        # Debian 12's own OpenCV, 4.6, has these at its top.
+        log: Any = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
+        level = log.getLogLevel()
+        log.setLogLevel(min(level, _LOG_LEVEL_ERROR))
         try:
             self._capture = cv2.VideoCapture(where, backend, list(parameters))
         finally:
-            cv2.utils.logging.setLogLevel(level)
+            log.setLogLevel(level)
         self._guard = Guard(self._capture.release)
 
     @property

@@ -370,4 +370,6 @@ def test_each_kind_of_kernels_is_held_to_its_own_answer(
 
     assert report.passed
     assert {vector.output_worst for vector in report.vectors} == {0.0}
-    assert report.output_tolerance == (OUTPUT_STEPS if xnnpack else OUTPUT_STEPS_BUILTIN)
+    # tflite-runtime has none of XNNPACK's kernels for 8-bit models.
+    sharp = xnnpack and "XNNPACK" in report.runtime
+    assert report.output_tolerance == (OUTPUT_STEPS if sharp else OUTPUT_STEPS_BUILTIN)

@@ -17,9 +17,12 @@ _WAYS = {
     "restarts": (cv2.IMWRITE_JPEG_RST_INTERVAL, 2),
     "optimised": (cv2.IMWRITE_JPEG_OPTIMIZE, 1),
     "progressive": (cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
-    "4:1:1": (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_411),
-    "4:4:4": (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
 }
+if hasattr(cv2, "IMWRITE_JPEG_SAMPLING_FACTOR"):  # Not in OpenCV 4.6, which Debian 12 has.
+    _WAYS |= {
+        "4:1:1": (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_411),
+        "4:4:4": (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
+    }
 
 
 def encoded(pixels: np.ndarray, *flags: int) -> bytes:
@@ -51,9 +54,9 @@ def test_a_picture_that_breaks_off_and_is_ended_all_the_same_is_made_up(length: 
     assert is_made_up(data, decode_image(data, where=""))
 
 
-@pytest.mark.parametrize("flags", [_WAYS["restarts"], _WAYS["optimised"], _WAYS["4:1:1"]])
-def test_so_is_one_that_is_coded_otherwise(flags: tuple[int, ...]) -> None:
-    whole = encoded(_NOISE, *flags)
+@pytest.mark.parametrize("way", [way for way in ("restarts", "optimised", "4:1:1") if way in _WAYS])
+def test_so_is_one_that_is_coded_otherwise(way: str) -> None:
+    whole = encoded(_NOISE, *_WAYS[way])
     data = whole[: len(whole) * 2 // 3].rstrip(b"\xff") + b"\xff\xd9"
 
     assert is_made_up(data, decode_image(data, where=""))

@@ -25,6 +25,9 @@ from edge_recog.quantization import QuantParams
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+needs_litert = pytest.mark.skipif(
+    sys.maxsize < 2**32, reason="ai-edge-litert has no wheels for 32-bit systems"
+)
 INT8_RESNET = "mlperf_tiny/image_classification/trained_models/pretrainedResnet_quant.tflite"
 
 
@@ -71,6 +74,7 @@ def test_inputs_and_outputs_are_told_apart_by_their_index(
     np.testing.assert_array_equal(interpreter.read_output(0), [[2, 2, 2, 2]])
 
 
+@needs_litert
 @pytest.mark.parametrize(("xnnpack", "kernels"), [(True, "XNNPACK"), (False, "built-in kernels")])
 def test_the_runtime_tells_whose_kernels_run(
     shared_data: Path, xnnpack: bool, kernels: str
@@ -111,6 +115,7 @@ def test_a_closed_interpreter_says_so(build_model: Callable[..., bytes]) -> None
             use()
 
 
+@needs_litert
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
@@ -150,6 +155,7 @@ def test_an_unknown_custom_operation_is_named(build_model: Callable[..., bytes])
         open_interpreter(build_model("Vendor.Op2"))
 
 
+@needs_litert
 def test_a_tensorflow_operation_is_named(build_model: Callable[..., bytes]) -> None:
     with pytest.raises(UnsupportedModelError, match="TensorFlow operation FlexErf"):
         open_interpreter(build_model("FlexErf"), backend="litert")

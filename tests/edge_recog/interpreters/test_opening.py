@@ -61,6 +61,7 @@ def test_all_cores_counts_the_machine_where_there_is_no_affinity(
     assert open_interpreter(build_model(), threads=None).runtime.endswith("3 threads)")
 
 
+@pytest.mark.skipif(sys.maxsize < 2**32, reason="ai-edge-litert has no wheels for 32-bit systems")
 def test_auto_takes_the_first_runtime_that_is_installed(
     build_model: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
