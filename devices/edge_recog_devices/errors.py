@@ -9,6 +9,7 @@
         ├── FactsError (ValueError)           its answer to a probe makes no sense
         ├── UnfitError                        it cannot have what is asked; nothing was changed
         └── FlashError                        installing or updating failed
+            └── SupersededError               another flash of the device counts
 
 Each message is one sentence or two: what is wrong, where, and what to do about it.
 """
@@ -73,3 +74,7 @@ class UnfitError(DeviceError):
 
 class FlashError(DeviceError):
     """Installing or updating a device failed; the message says how it is now."""
+
+
+class SupersededError(FlashError):
+    """Another flash of the device is the one that counts, and decides what becomes of it."""

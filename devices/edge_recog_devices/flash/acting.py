@@ -11,7 +11,7 @@ import msgspec
 
 from edge_recog.errors import EdgeRecogError
 from edge_recog.service.addresses import Listen
-from edge_recog_devices.errors import FlashError
+from edge_recog_devices.errors import FlashError, SupersededError
 from edge_recog_devices.flash import steps
 from edge_recog_devices.flash.places import BEFORE
 from edge_recog_devices.flash.verdict import Verdict, read_verdict
@@ -56,14 +56,16 @@ class Actor:
 
         Raises:
             DeviceError: It cannot.
+            SupersededError: Another flash is at work; nothing was done.
         """
-        self._hand.script("begin.sh", *self._places.folders)
+        self._hand.begin("begin.sh", *self._places.folders)
 
     def do(self, step: steps.Step) -> None:
         """Do one step.
 
         Raises:
             DeviceError: It failed.
+            SupersededError: Another flash has begun.
         """
         root = self._places.root
         match step:
@@ -135,7 +137,7 @@ class Actor:
         assert folder is not None
         there = f"{self._places.incoming}/wheels"
         sums = [word for one in manifest.files for word in (one.file, one.sha256)]
-        lacking = set(self._hand.script("lacking.sh", there, *sums).out.decode().split("\n"))
+        lacking = set(self._hand.look("lacking.sh", there, *sums).decode().split("\n"))
         for one in manifest.files:
             if one.file in lacking:
                 with (folder / one.file).open("rb") as file:
@@ -179,6 +181,8 @@ class Actor:
                 self._store("remove", step.model.digest)
             if step.instead_of:
                 self._store("activate", step.instead_of)
+        except SupersededError:
+            raise
         except EdgeRecogError as error:
             _LOG.warning("%s", error)
 
@@ -234,7 +238,7 @@ class Actor:
         }
         program = resources.files(__package__).joinpath("observe.py").read_bytes()
         words = (f"{places.venv}/bin/python", "-I", "-", json.dumps(document))
-        return self._hand.run(*words, given=program, timeout_s=timeout_s, most_bytes=most_bytes)
+        return self._hand.observe(*words, given=program, timeout_s=timeout_s, most_bytes=most_bytes)
 
     def _model_path(self, digest: str) -> str:
         return f"{self._places.incoming}/{digest[:16]}.tflite"

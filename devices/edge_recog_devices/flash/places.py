@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -55,6 +56,11 @@ class Places:
         """That must be there, those inside of others after them."""
         beside = (path.rpartition("/")[0] for path in (self.config, self.unit))
         return self.root, *beside, self.state, self.models
+
+    @property
+    def lock(self) -> str:
+        """Name of the lock of whoever changes something there."""
+        return f"edge-recog-flash-{hashlib.sha256(self.root.encode()).hexdigest()[:8]}"
 
     def environment(self, name: str) -> str:
         """Return where an environment is."""

@@ -8,7 +8,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from edge_recog.errors import EdgeRecogError
-from edge_recog_devices.errors import DeviceError, FactsError, FlashError, UnfitError
+from edge_recog_devices.errors import (
+    DeviceError,
+    FactsError,
+    FlashError,
+    SupersededError,
+    UnfitError,
+)
 from edge_recog_devices.flash import settings
 from edge_recog_devices.flash.acting import Actor
 from edge_recog_devices.flash.hand import Hand
@@ -161,6 +167,7 @@ class Session:
 
         Raises:
             FlashError: It failed; the message says how the device is now.
+            SupersededError: Another flash of it counts, and decides what becomes of it.
         """
         outcome = Outcome(
             str(self.address), "unchanged", tuple(map(str, self.steps)), device=self.title
@@ -175,6 +182,8 @@ class Session:
                 actor.do(step)
         except KeyboardInterrupt as error:
             _LOG.warning("%s", self._taken_back(actor, error))
+            raise
+        except SupersededError:
             raise
         except BaseException as error:
             raise self._taken_back(actor, error) from error
@@ -227,9 +236,9 @@ class Session:
 
     def _survey(self, hand: Hand, places: Places) -> Installed:
         words = (places.scope, places.root, places.config, places.unit, places.rules)
-        answer = hand.script("survey.sh", *words, places.models, most_bytes=MOST_BYTES)
+        told = hand.look("survey.sh", *words, places.models, most_bytes=MOST_BYTES)
         try:
-            return parse_survey(answer.out)
+            return parse_survey(told)
         except FactsError as error:
             raise FactsError(f"{self.address}: {error}") from error
 
@@ -271,6 +280,8 @@ class Session:
             what = f"{self.address}: interrupted"
         try:
             actor.undo()
+        except SupersededError as second:
+            return FlashError(f"{what}; it was not put back as it was ({second})")
         except EdgeRecogError as second:
             return FlashError(
                 f"{what}; it could not be put back as it was ({second}): run the same command "

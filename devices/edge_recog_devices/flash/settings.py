@@ -36,6 +36,10 @@ def first_config(profile: Profile, source: str | None) -> str:
         f"source = {_quoted(source or profile.camera.source)}\n"
         f"model = {_quoted(ACTIVE)}\n"
         f"threads = {profile.budgets.threads}\n"
+        "\n"
+        "[store]\n"
+        f"# What a {profile.title} is to keep to.\n"
+        f"most_p50_ms = {profile.budgets.latency_ms:g}\n"
     )
 
 

@@ -164,6 +164,24 @@ def test_a_flash_that_was_killed_can_simply_be_run_again(
     assert not (settled.root / "flash").exists()
 
 
+def test_of_two_flashes_the_later_one_goes_on_and_the_earlier_one_says_so(
+    flash: Callable[..., Any], settled: Any, models: dict[str, Path]
+) -> None:
+    active = settled.model()
+    earlier = models["good"] if active == id_of(models["better"]) else models["better"]
+    later = next(model for model in models.values() if id_of(model) == active)
+    with settled.start(earlier, "--healthy", "100") as process:
+        wait(lambda: (settled.state().get("candidate") or {}).get("version") == sha256_of(earlier))
+        outcome = flash(later, settled)
+        _, said = process.communicate(timeout=LONG_S)
+    assert outcome.code == 0, outcome.err
+    assert process.returncode == 1
+    assert "another flash has begun there meanwhile, and goes on" in said
+    assert said.count("\n") == 1
+    assert settled.model() == id_of(later)
+    assert not (settled.root / "flash").exists()
+
+
 def test_a_first_flash_that_fails_leaves_nothing(
     flash: Callable[..., Any], make_pi: Callable[..., Any], models: dict[str, Path]
 ) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
+import secrets
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 SCRIPTS = Path(edge_recog_devices.flash.__file__).parent / "scripts"
 
@@ -151,6 +154,57 @@ def test_to_begin_again_forgets_nothing(root: Path, tmp_path: Path) -> None:
     put(root, "config", path, b"second")
     good("restore.sh", "user", root)
     assert path.read_bytes() == b"before"
+
+
+ALONE = (SCRIPTS / "alone.sh").read_text()
+
+
+@pytest.fixture
+def lock() -> Iterator[str]:
+    name = f"edge-recog-test-{secrets.token_hex(8)}"
+    yield name
+    for folder in ("/run", os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}"), "/tmp"):
+        Path(folder, name).unlink(missing_ok=True)
+
+
+def alone(how: str, flash: str, lock: str, *words: str, patience: int = 0) -> tuple[str, ...]:
+    return ("sh", "-c", ALONE, "alone.sh", how, flash, lock, str(patience), *words)
+
+
+def said(command: tuple[str, ...]) -> tuple[int, str]:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_program_gets_its_words_its_input_and_its_status(lock: str) -> None:
+    program = ("sh", "-c", 'cat; echo "$#:$2" >&2; exit 7', "x", "a b", "", "*")
+    command = alone("begin", "mine", lock, *program)
+    done = subprocess.run(command, input=b"data", capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (7, b"data", b"3:\n")
+
+
+def test_of_two_flashes_the_one_that_began_last_goes_on(lock: str) -> None:
+    assert said(alone("begin", "first", lock, "true")) == (0, "")
+    assert said(alone("go-on", "first", lock, "echo", "1")) == (0, "1\n")
+    assert said(alone("begin", "second", lock, "true")) == (0, "")
+    status, text = said(alone("go-on", "first", lock, "echo", "1"))
+    assert (status, text) == (76, "another flash has begun there meanwhile, and goes on\n")
+    assert said(alone("go-on", "second", lock, "echo", "2")) == (0, "2\n")
+
+
+@pytest.mark.parametrize(("how", "status"), [("begin", 76), ("go-on", 1)])
+def test_nothing_is_done_beside_what_a_lost_connection_left_behind(
+    lock: str, how: str, status: int
+) -> None:
+    left = ("sh", "-c", "sleep 1000 >/dev/null 2>&1 & echo $!")
+    _, pid = said(alone("begin", "mine", lock, *left))
+    try:
+        code, text = said(alone(how, "mine", lock, "echo", "1"))
+    finally:
+        os.kill(int(pid), signal.SIGKILL)
+    assert code == status
+    assert text.startswith("another flash is still at work there: ")
+    assert said(alone(how, "mine", lock, "echo", "1", patience=60)) == (0, "1\n")
 
 
 STEPS = st.lists(

@@ -137,6 +137,7 @@ def test_the_first_configuration_follows_from_the_profile(profile: Profile) -> N
     assert config.source == profile.camera.source
     assert config.model == "active"
     assert config.threads == profile.budgets.threads
+    assert config.store.most_p50_ms == profile.budgets.latency_ms
     assert "model" not in tomllib.loads(without_model(first_config(profile, None)))
 
 
