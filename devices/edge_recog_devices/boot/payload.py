@@ -59,6 +59,8 @@ def payload_of(
         **{f"wheels/{wheel.name}": wheel for wheel in plan.wheels},
         **{f"rules/{name}": text.encode() for name, text in (plan.udev_rules or {}).items()},
     }
+    if plan.anchor is not None:
+        inner["updates-root.json"] = plan.anchor
     if system.name == "bookworm":
         if plan.login is not None:
             inner["authorized_keys"] = "".join(f"{key}\n" for key in plan.login.keys).encode()

@@ -54,6 +54,8 @@ class FirstBoot:
     """All that edge-recog needs there and the system has not."""
     config: str
     """TOML. Where it names no model, it is the active one of the device's store."""
+    anchor: bytes | None = None
+    """The root of updates that the device is to trust, JSON."""
     login: Login | None = None
     """None: whoever wants to log in must do so at the machine itself, and is asked for a name."""
     wifi: Wifi | None = None

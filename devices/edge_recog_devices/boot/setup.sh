@@ -62,6 +62,7 @@ install_files() {
         cp -p /etc/edge-recog/config.toml /etc/edge-recog/config.toml.before || fail "keeping the old configuration"
     fi
     put "$here/config.toml" /etc/edge-recog/config.toml 644
+    [[ ! -e $here/updates-root.json ]] || put "$here/updates-root.json" /etc/edge-recog/updates-root.json 644
     put "$here/edge-recog.service" /etc/systemd/system/edge-recog.service 644
     for file in "$here"/rules/*.rules; do
         [[ -e $file ]] || continue

@@ -42,6 +42,14 @@ def flash(
         str | None,
         typer.Option(help="Where frames come from.", show_default="as configured"),
     ] = None,
+    updates_root: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Whose updates it trusts, if its configuration follows any: 1.root.json.",
+            show_default=False,
+        ),
+    ] = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="Send all that is installed; the device needs no net.")
     ] = False,
@@ -163,6 +171,7 @@ def flash(
             profile=profile,
             config=_text_of(config),
             source=source,
+            anchor=_anchor_of(updates_root),
             wheels=wheels,
             login=login,
             ssh_key=ssh_key,
@@ -190,6 +199,7 @@ def flash(
         runtime=runtime,
         config=_text_of(config),
         source=source,
+        anchor=_anchor_of(updates_root),
         admission=Admission(allow_unsigned, allow_downgrade, force, most_ms),
         patience_s=wait,
         healthy_s=healthy,
@@ -280,6 +290,14 @@ def _text_of(path: Path | None) -> str | None:
         raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: no text in UTF-8") from error
+
+
+def _anchor_of(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    from edge_recog_devices.publishing.anchor import read_anchor
+
+    return read_anchor(path)
 
 
 def _save(path: Path, data: bytes) -> None:

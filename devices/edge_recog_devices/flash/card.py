@@ -19,7 +19,9 @@ from edge_recog_devices.boot import (
     recognise,
 )
 from edge_recog_devices.flash import settings
+from edge_recog_devices.flash.places import SYSTEM
 from edge_recog_devices.flash.planning import groups_of, rules_of
+from edge_recog_devices.flash.refusing import refuse_unanchored
 from edge_recog_devices.flash.wanted import EXTRAS, ModelFile, Runtime
 from edge_recog_devices.profiles import find_profile
 from edge_recog_devices.wheels.cache import collected
@@ -42,6 +44,8 @@ class Card:
     hostname: str | None = None
     profile: str | None = None
     config: str | None = None
+    anchor: bytes | None = None
+    """The root of updates that the device is to trust, JSON."""
     source: str | None = None
     wheels: Path | None = None
     """Collected ones; collected now if None."""
@@ -70,7 +74,9 @@ def write_card(card: Card, *, dry_run: bool, force: bool) -> Written:
         )
     profile = find_profile(card.profile)
     ModelFile.read(card.model)
-    login, wifi = _login(card), _wifi(card)
+    login, wifi, config = _login(card), _wifi(card), _config(card, profile)
+    checked = settings.checked(settings.adapted(config), where="the configuration")
+    refuse_unanchored(checked, SYSTEM, card.anchor, is_there=False)
     with open_card(boot=card.boot, image=card.image) as opened:
         system = recognise(opened)
         runtime = Runtime.from_wheels(card.wheels or _collected(profile, system))
@@ -80,7 +86,8 @@ def write_card(card: Card, *, dry_run: bool, force: bool) -> Written:
             hostname=card.hostname,
             model=card.model,
             wheels=tuple(runtime.folder / one.file for one in runtime.manifest.files),
-            config=_config(card, profile),
+            config=config,
+            anchor=card.anchor,
             login=login,
             wifi=wifi,
             constraints=runtime.manifest.target.constraints,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from edge_recog.errors import UsageError
+from edge_recog.updates.settings import ROOT_FILE
 
 Scope = Literal["system", "user"]
 
@@ -28,6 +29,8 @@ class Places:
     unit: str
     rules: str
     """Folder of udev's rules; empty where there are none to write."""
+    anchor: str
+    """The root of updates that it trusts."""
     state: str
     """Of the service: models, the page's token."""
 
@@ -73,6 +76,7 @@ SYSTEM: Final = Places(
     config="/etc/edge-recog/config.toml",
     unit="/etc/systemd/system/edge-recog.service",
     rules="/etc/udev/rules.d",
+    anchor=ROOT_FILE,
     state="/var/lib/edge-recog",
 )
 
@@ -98,5 +102,6 @@ def user_places(home: str) -> Places:
         config=f"{home}/.config/edge-recog/config.toml",
         unit=f"{home}/.config/systemd/user/edge-recog.service",
         rules="",
+        anchor=f"{home}/.config/edge-recog/updates-root.json",
         state=f"{home}/.local/state/edge-recog",
     )

@@ -10,6 +10,7 @@ from edge_recog import __version__
 from edge_recog.service.unit import OLDEST_SYSTEMD, render_unit
 from edge_recog_devices.flash import settings
 from edge_recog_devices.flash.places import SERVICE_USER
+from edge_recog_devices.flash.refusing import refuse_unanchored
 from edge_recog_devices.flash.steps import (
     AwaitHealthy,
     InstallModel,
@@ -96,9 +97,15 @@ def plan(device: Device, wanted: Wanted) -> Iterator[Step]:
     installed = device.installed
     text = config_text(device, wanted)
     config = settings.checked(text, where=_config_origin(device, wanted))
+    is_told = wanted.config is not None
+    refuse_unanchored(
+        config, device.places, wanted.anchor, is_there=bool(installed.anchor_digest) or not is_told
+    )
     name = environment_name(device, wanted)
     files = [
-        one for one in _files(device, text, config) if _digest_there(installed, one) != one.digest
+        one
+        for one in _files(device, wanted, text, config)
+        if _digest_there(installed, one) != one.digest
     ]
     is_new_model = not _has_model(installed, wanted)
     if device.places.scope == "system" and not (installed.has_user and installed.has_models):
@@ -172,7 +179,7 @@ def stamp_of(places: Places, installed: Installed, wanted: Wanted, python: objec
 
 
 def _half(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:_HALF]
+    return _digest(text.encode())[:_HALF]
 
 
 def is_settled(places: Places, installed: Installed, wanted: Wanted, python: object) -> bool:
@@ -190,6 +197,7 @@ def is_settled(places: Places, installed: Installed, wanted: Wanted, python: obj
         and text is not None
         and settings.adapted(text, source=wanted.source) == installed.config
         and _has_model(installed, wanted)
+        and (wanted.anchor is None or installed.anchor_digest == _digest(wanted.anchor))
         and installed.runs
         and installed.enabled == "enabled"
         and not installed.is_pending
@@ -252,8 +260,11 @@ def rules_of(profile: Profile) -> dict[str, str]:
     return {name: text for name, _, text in rules}
 
 
-def _files(device: Device, config: str, loaded: Config) -> Iterator[WriteFile]:
+def _files(device: Device, wanted: Wanted, config: str, loaded: Config) -> Iterator[WriteFile]:
     places, installed = device.places, device.installed
+    if wanted.anchor is not None:
+        is_new = not installed.anchor_digest
+        yield WriteFile("anchor", places.anchor, wanted.anchor, 0o644, is_new=is_new)
     yield WriteFile(
         "config", places.config, config.encode(), 0o644, is_new=installed.config is None
     )
@@ -285,10 +296,16 @@ def _unit(device: Device, config: Config) -> str:
     )
 
 
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
 def _digest_there(installed: Installed, file: WriteFile) -> str:
     if file.key == "config":
         text = installed.config
-        return "" if text is None else hashlib.sha256(text.encode()).hexdigest()
+        return "" if text is None else _digest(text.encode())
     if file.key == "unit":
         return installed.unit_digest
+    if file.key == "anchor":
+        return installed.anchor_digest
     return installed.rule_digests.get(file.path.rpartition("/")[2], "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from edge_recog.errors import UsageError
 from edge_recog.store import transitions
 from edge_recog_devices.errors import UnfitError
 from edge_recog_devices.flash.steps import MakeEnvironment, SendModel, SendWheels
@@ -12,6 +13,7 @@ from edge_recog_devices.probing import is_fit, judge
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edge_recog.service.config.sections import Config
     from edge_recog_devices.flash.places import Places
     from edge_recog_devices.flash.state import Installed
     from edge_recog_devices.flash.steps import Step
@@ -86,6 +88,39 @@ def refuse_steps(facts: Facts, profile: Profile, steps: Sequence[Step]) -> None:
         raise UnfitError(
             f"{free_mb:,.0f} MB are free for {facts.folder.path}, and {needed_mb:,.0f} MB are "
             "needed: make room (sudo apt clean), or use a larger card"
+        )
+
+
+def refuse_unanchored(
+    config: Config, places: Places, anchor: bytes | None, *, is_there: bool
+) -> None:
+    """Refuse a configuration and a root of updates that have nothing to do with each other.
+
+    Args:
+        config: That the device will have.
+        places: On it.
+        anchor: The root that it will be given.
+        is_there: Whether it has one, or nobody asks.
+
+    Raises:
+        UsageError: The root would not be looked at, or is missing.
+    """
+    updates = config.updates
+    if anchor is None:
+        if updates is not None and updates.root_file == places.anchor and not is_there:
+            raise UsageError(
+                "the configuration follows updates, but the device knows nobody whose updates to "
+                "trust: --updates-root FOLDER.keys/1.root.json"
+            )
+    elif updates is None:
+        raise UsageError(
+            "the configuration follows no updates, so --updates-root is of no use: write [updates] "
+            "and url into it, and give it with --config"
+        )
+    elif updates.root_file != places.anchor:
+        raise UsageError(
+            f"the configuration looks for the root of updates at {updates.root_file}, and it will "
+            f'be at another place: write root_file = "{places.anchor}"'
         )
 
 

@@ -236,7 +236,8 @@ class Session:
 
     def _survey(self, hand: Hand, places: Places) -> Installed:
         words = (places.scope, places.root, places.config, places.unit, places.rules)
-        told = hand.look("survey.sh", *words, places.models, most_bytes=MOST_BYTES)
+        more = (places.models, places.anchor)
+        told = hand.look("survey.sh", *words, *more, most_bytes=MOST_BYTES)
         try:
             return parse_survey(told)
         except FactsError as error:

@@ -25,8 +25,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _RULE = re.compile(r"([a-z0-9-]{1,60}\.rules) ([0-9a-f]{64})", re.ASCII)
 _KEYS: Final = (
-    *("environment", "version", "complete", "config", "unit", "rule", "models", "state", "pending"),
-    *("user", "manager", "service", "enabled", "stamp"),
+    *("environment", "version", "complete", "config", "unit", "anchor", "rule", "models", "state"),
+    *("pending", "user", "manager", "service", "enabled", "stamp"),
 )
 _NOTHING: Final = State()
 
@@ -45,6 +45,8 @@ class Installed:
     """Its text."""
     unit_digest: str = ""
     """SHA-256 of the unit's file."""
+    anchor_digest: str = ""
+    """SHA-256 of the root of updates that it trusts."""
     rule_digests: Mapping[str, str] = field(default_factory=dict)
     """Name of udev rules of ours → SHA-256."""
     has_models: bool = False
@@ -100,6 +102,7 @@ def parse_survey(data: bytes) -> Installed:
         complete=frozenset(_checked("complete", name, _NAME) for name in told["complete"]),
         config=_text(one("config")) if told["config"] else None,
         unit_digest=_checked("unit", one("unit"), _DIGEST),
+        anchor_digest=_checked("anchor", one("anchor"), _DIGEST),
         rule_digests={rule[1]: rule[2] for rule in rules if rule is not None},
         has_models=one("models") == "yes",
         store=_store(one("state")),

@@ -120,6 +120,8 @@ class Wanted:
     """TOML; the device's own, or else one that follows from its profile, if None."""
     source: str | None = None
     """Of frames; as configured if None."""
+    anchor: bytes | None = None
+    """The root of updates that it is to trust, JSON; the one it has if None."""
     admission: Admission = Admission()
     patience_s: float = 120.0
     """For the first healthy answer."""

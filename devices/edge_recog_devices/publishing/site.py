@@ -31,6 +31,7 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]
 from edge_recog.errors import UsageError
 from edge_recog.files import write_file
 from edge_recog.signing.small_files import read_small
+from edge_recog_devices.publishing.anchor import parse_anchor
 from edge_recog_devices.publishing.errors import PublishError, TamperedError
 
 if TYPE_CHECKING:
@@ -133,8 +134,7 @@ class Site:
 
     def _root(self, anchor: bytes) -> Metadata[Root]:
         try:
-            root = Metadata[Root].from_bytes(anchor)
-            root.signed.verify_delegate("root", root.signed_bytes, root.signatures)
+            root = parse_anchor(anchor)
             while (data := self._data(f"{root.signed.version + 1}.root.json")) is not None:
                 after = Metadata[Root].from_bytes(data)
                 for judge in (root.signed, after.signed):

@@ -134,6 +134,7 @@ def make_plan(wheels: tuple[Path, ...]) -> Callable[..., FirstBoot]:
             "model": default_model(),
             "wheels": wheels,
             "config": 'source = "picamera2:0"\n',
+            "anchor": b'{"signed": {}}',
             "login": Login("ada", (KEY,)),
             "wifi": join("Caf\"é's 😀", "correct horse battery", country="DE"),
             "constraints": ("numpy<2",),

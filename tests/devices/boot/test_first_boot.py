@@ -233,6 +233,7 @@ def test_bookworm_comes_up_with_the_service(
         f"model install --quiet /boot/firmware/edge-recog/models/{plan.model.name}\n"
     )
     assert (etc / "edge-recog/config.toml").read_text() == plan.checked_config()
+    assert (etc / "edge-recog/updates-root.json").read_bytes() == plan.anchor
     assert "WantedBy=multi-user.target" in (etc / "systemd/system/edge-recog.service").read_text()
     assert (etc / "udev/rules.d/65-coral.rules").exists()
     assert "systemctl enable edge-recog.service" in device.calls

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from edge_recog_devices.publishing.keys import KeyFolders
+from edge_recog_devices.publishing.publisher import Publisher
 from edge_recog_devices.wheels import Manifest, Target, WheelFile, project_wheel
 from edge_recog_devices.wheels.archives import sha256_of
 
@@ -271,6 +273,14 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     found["corrupt"] = folder / "corrupt.tflite"
     found["corrupt"].write_bytes(data[: len(data) // 2])
     return found
+
+
+@pytest.fixture(scope="session")
+def updates_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return what devices are given to trust a publisher."""
+    folder = tmp_path_factory.mktemp("fleet") / "keys"
+    Publisher(folder.with_name("site"), KeyFolders((folder,))).create()
+    return folder / "1.root.json"
 
 
 def id_of(model: Path) -> str:

@@ -105,6 +105,27 @@ def test_a_card_is_prepared_with_model_configuration_and_who_may_log_in(
     assert "correct horse battery" not in (boot / "network-config").read_text()
 
 
+def test_a_card_can_bring_whose_updates_the_device_trusts(
+    prepare: Callable[..., Any], boot: Path, tmp_path: Path, updates_root: Path
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('source = "picamera2:0"\n[updates]\nurl = "https://updates.example/fleet"\n')
+    outcome = prepare("--config", config)
+    assert outcome.code == 2
+    assert "--updates-root FOLDER.keys/1.root.json" in outcome.err
+    assert prepare("--config", config, "--updates-root", updates_root).code == 0
+    assert (boot / "edge-recog/updates-root.json").read_bytes() == updates_root.read_bytes()
+
+
+def test_what_is_no_root_of_updates_is_told(prepare: Callable[..., Any], tmp_path: Path) -> None:
+    other = tmp_path / "root.json"
+    other.write_text("{}")
+    for path, words in ((other, "no root of updates"), (tmp_path / "none", "No such file")):
+        outcome = prepare("--updates-root", path)
+        assert (outcome.code, outcome.out) == (2, "")
+        assert words in outcome.err
+
+
 def test_a_card_is_prepared_for_programs_too(prepare: Callable[..., Any]) -> None:
     document = json.loads(prepare("--json").out)
     assert document["changed"] is True

@@ -182,6 +182,33 @@ def test_of_two_flashes_the_later_one_goes_on_and_the_earlier_one_says_so(
     assert not (settled.root / "flash").exists()
 
 
+def test_a_device_is_told_whose_updates_to_trust(
+    flash: Callable[..., Any],
+    settled: Any,
+    models: dict[str, Path],
+    tmp_path: Path,
+    updates_root: Path,
+) -> None:
+    active = next(model for model in models.values() if id_of(model) == settled.model())
+    there = settled.home / ".config/edge-recog/updates-root.json"
+    config = tmp_path / "following.toml"
+    text = settled.config.read_text()
+    config.write_text(f'{text}[updates]\nurl = "http://127.0.0.1:1/"\nroot_file = "{there}"\n')
+    words = ("--config", config, "--updates-root", updates_root)
+    outcome = flash(active, settled, *words)
+    assert outcome.code == 0, outcome.err
+    assert there.read_bytes() == updates_root.read_bytes()
+    assert "nothing to do" in flash(active, settled, *words).out
+    # A failure takes it back too.
+    there.write_text("before")
+    config.write_text(config.read_text().replace("synthetic:320x240", "file:/none.mp4"))
+    outcome = flash(active, settled, *words, "--wait", "4")
+    assert outcome.code == 1
+    assert there.read_text() == "before"
+    there.unlink()
+    assert flash(active, settled).code == 0
+
+
 def test_a_first_flash_that_fails_leaves_nothing(
     flash: Callable[..., Any], make_pi: Callable[..., Any], models: dict[str, Path]
 ) -> None:

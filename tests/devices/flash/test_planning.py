@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,8 @@ def flashed(device: Device, wanted: Wanted) -> Device:
                 now = replace(now, environment=step.name, version=wanted.runtime.version)
             case steps.WriteFile(key="config"):
                 now = replace(now, config=step.data.decode())
+            case steps.WriteFile(key="anchor"):
+                now = replace(now, anchor_digest=step.digest)
             case steps.WriteFile(key="unit"):
                 now = replace(now, unit_digest=step.digest)
             case steps.WriteFile():
@@ -241,6 +244,39 @@ def test_a_user_s_own_installation_needs_no_root(bare: Device) -> None:
         "/home/pi/.config/edge-recog/config.toml",
         "/home/pi/.config/systemd/user/edge-recog.service",
     ]
+
+
+FOLLOWS = '[updates]\nurl = "https://updates.example/fleet"\n'
+
+
+def test_whose_updates_it_trusts_is_written_before_the_configuration(bare: Device) -> None:
+    wanted = replace(WANTED, config=FOLLOWS, anchor=b"{}")
+    written = [one for one in plan(bare, wanted) if isinstance(one, steps.WriteFile)]
+    assert [one.key for one in written] == ["anchor", "config", "unit"]
+    assert (written[0].path, written[0].data) == ("/etc/edge-recog/updates-root.json", b"{}")
+    assert kinds(flashed(bare, wanted), wanted) == []
+    later = replace(wanted, config=None, anchor=b"{ }")
+    assert kinds(flashed(bare, wanted), later) == ["WriteFile", "RunService", "AwaitHealthy"]
+
+
+@pytest.mark.parametrize(
+    ("config", "anchor", "told"),
+    [
+        ("", b"{}", "follows no updates"),
+        (f'{FOLLOWS}root_file = "/srv/root.json"\n', b"{}", 'root_file = "/etc/edge-recog/upd'),
+        (FOLLOWS, None, "--updates-root FOLDER.keys/1.root.json"),
+    ],
+)
+def test_updates_that_could_not_work_are_refused(
+    bare: Device, config: str, anchor: bytes | None, told: str
+) -> None:
+    with pytest.raises(UsageError, match=re.escape(told)):
+        list(plan(bare, replace(WANTED, config=config, anchor=anchor)))
+
+
+def test_a_device_that_trusts_somebody_may_be_told_to_follow_updates(bare: Device) -> None:
+    there = replace(bare, installed=replace(bare.installed, anchor_digest="1" * 64))
+    assert "WriteFile" in kinds(there, replace(WANTED, config=FOLLOWS))
 
 
 @pytest.mark.parametrize("home", ["", "pi", "/home/my pi", "/home/%h", "/home/../etc", "/a\nb"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import subprocess
 import tomllib
 from pathlib import Path
@@ -52,6 +53,7 @@ def test_all_that_is_said_is_read() -> None:
             "complete=0.1.0-def",
             f"config={packed(CONFIG.encode())}",
             f"unit={'1' * 64}",
+            f"anchor={'3' * 64}",
             f"rule=65-edge-recog-coral-usb.rules {'2' * 64}",
             "models=yes",
             f"state={packed(encode(store))}",
@@ -63,6 +65,7 @@ def test_all_that_is_said_is_read() -> None:
     )
     assert found.complete == {"0.1.0-abc", "0.1.0-def"}
     assert found.config == CONFIG
+    assert (found.unit_digest, found.anchor_digest) == ("1" * 64, "3" * 64)
     assert found.rule_digests == {"65-edge-recog-coral-usb.rules": "2" * 64}
     assert found.store == store
     assert found.runs
@@ -78,6 +81,7 @@ def test_all_that_is_said_is_read() -> None:
         survey("environment=0.1.0")[:-5],
         survey("environment=../../etc"),
         survey("unit=1234"),
+        survey("anchor=1234"),
         survey("config=%%%"),
         survey("config=/w=="),
         survey("password=x"),
@@ -114,7 +118,9 @@ def test_the_script_says_what_the_reader_reads(tmp_path: Path) -> None:
     models = tmp_path / "models"
     models.mkdir()
     (models / "state.json").write_bytes(encode(State(generation=7)))
-    words = ("user", root, config, tmp_path / "unit", "", models)
+    anchor = tmp_path / "root.json"
+    anchor.write_bytes(b"{}")
+    words = ("user", root, config, tmp_path / "unit", "", models, anchor)
     done = subprocess.run(
         ["sh", str(SURVEY), *map(str, words)],
         env={"PATH": "/usr/bin:/bin"},
@@ -129,6 +135,7 @@ def test_the_script_says_what_the_reader_reads(tmp_path: Path) -> None:
     assert found.is_pending
     assert found.has_models
     assert found.unit_digest == ""
+    assert found.anchor_digest == hashlib.sha256(b"{}").hexdigest()
 
 
 @pytest.mark.parametrize("profile", shipped_profiles(), ids=lambda profile: profile.name)

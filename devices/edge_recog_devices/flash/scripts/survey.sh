@@ -2,7 +2,7 @@
 # starts few programs: each takes its time on a small device.
 #
 # $1: system or user; $2: the folder it is installed into; $3: configuration; $4: unit; $5: folder of
-# udev rules, empty for none; $6: folder of the models.
+# udev rules, empty for none; $6: folder of the models; $7: root of updates.
 
 say() { printf '%s=%s\n' "$1" "$2"; }
 
@@ -18,7 +18,7 @@ digest() {
 packed() { [ ! -f "$2" ] || say "$1" "$(base64 <"$2" | tr -d '\n')"; }
 
 main() {
-    scope=$1 root=$2 config=$3 unit=$4 rules=$5 models=$6
+    scope=$1 root=$2 config=$3 unit=$4 rules=$5 models=$6 anchor=$7
     LC_ALL=C PATH=$PATH:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin
     XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-/run/user/$(id -u)}
     export LC_ALL PATH XDG_RUNTIME_DIR
@@ -42,6 +42,7 @@ main() {
     done
     packed config "$config"
     digest unit "$unit" ''
+    digest anchor "$anchor" ''
     if [ -n "$rules" ]; then
         for rule in "$rules"/65-edge-recog-*.rules; do
             digest rule "$rule" "${rule##*/} "
