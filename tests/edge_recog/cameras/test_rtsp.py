@@ -4,6 +4,7 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import pytest
 
 from edge_recog.cameras import open_source
@@ -18,22 +19,29 @@ def server(rtsp_server: Callable[..., Any]) -> Any:
     return rtsp_server()
 
 
-def test_a_stream_is_a_source_of_frames(server: Any, emulated: bool) -> None:
+def test_a_stream_is_a_source_of_frames(server: Any) -> None:
     with open_source(server.address("ball")) as source:
         frames = iter(source)
         first, second = next(frames), next(frames)
 
     assert (source.name, source.length) == (server.address("ball"), None)
     assert (first.width, first.height) == (320, 240)
-    # Those that FFmpeg kept while opening are of the past, where decoding does not take as long as
-    # waiting for the next one.
     assert first.index == source.skipped["late"]
-    assert emulated or first.index > 0
     assert second.index == first.index + 1
     assert first.captured_ns <= second.captured_ns
     # A white ball on black.
     assert first.pixels.max() > 200
     assert first.pixels.mean() < 60
+
+
+def test_frames_that_were_kept_while_opening_are_of_the_past(server: Any, emulated: bool) -> None:
+    if emulated:
+        pytest.skip("emulated: decoding takes as long as waiting for the next frame")
+    for _ in range(5):  # A busy machine may be so slow once or twice.
+        with open_source(server.address("ball")) as source:
+            if next(iter(source)).index > 0:
+                return
+    pytest.fail("no frame was kept, or none was skipped")
 
 
 def test_frames_are_scaled_if_that_is_asked_for(server: Any) -> None:
@@ -52,6 +60,10 @@ def test_frames_beyond_the_rate_are_skipped(server: Any) -> None:
     assert source.skipped["limited"] > 5
 
 
+@pytest.mark.skipif(
+    tuple(map(int, cv2.__version__.split(".")[:2])) < (4, 8),
+    reason="this OpenCV scales all pictures to the size of the first",
+)
 def test_the_resolution_may_change(server: Any) -> None:
     with open_source(server.address("ball")) as source:
         frames = iter(source)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -51,7 +52,9 @@ def test_this_machine_is_examined(
     assert [one["id"] for one in document["checks"]] == [check.id for check in CHECKS]
     assert document["model"] == str(tiny_path)
     assert outcome.code == (0 if document["fit"] else 1)
-    sure = ("python", "interpreter", "numpy-abi", "first-frame", "model-file", "golden-vectors")
+    sure = {"python", "interpreter", "numpy-abi", "first-frame", "model-file", "golden-vectors"}
+    if sys.maxsize < 2**32:
+        sure -= {"interpreter"}  # Half of ai-edge-litert is there, for the tests alone.
     outcomes = {one["id"]: one["outcome"] for one in document["checks"]}
     assert {outcomes[name] for name in sure} == {"good"}
 

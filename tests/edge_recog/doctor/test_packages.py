@@ -194,7 +194,7 @@ def test_opencv_must_be_here_once(
 def test_versions_go_by_the_names_of_pip() -> None:
     versions = read_versions()
 
-    assert versions["ai-edge-litert"] == importlib.metadata.version("ai-edge-litert")
+    assert versions["prometheus-client"] == importlib.metadata.version("prometheus_client")
     assert all(name == name.lower() and "_" not in name for name in versions)
 
 

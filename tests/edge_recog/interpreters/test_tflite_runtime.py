@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.skipif(
+    os.environ.get("EMULATED") == "1", reason="emulated: there is one environment, with one runtime"
+)
 SCRIPT = Path(__file__).with_name("run_models.py")
 OPEN = """
 import sys, pathlib

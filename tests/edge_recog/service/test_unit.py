@@ -77,9 +77,9 @@ def lines_of(text: str) -> list[str]:
 def test_systemd_finds_nothing_wrong_with_the_unit(
     analyse: Callable[..., subprocess.CompletedProcess[str]], credentials: dict[str, str]
 ) -> None:
-    text = render_unit(
-        program="/usr/bin/true", credentials=credentials, systemd=installed_systemd()
-    )
+    program = shutil.which("true", path="/usr/bin:/bin")
+    assert program is not None
+    text = render_unit(program=program, credentials=credentials, systemd=installed_systemd())
     done = analyse(text, "verify")
 
     assert (done.returncode, done.stderr) == (0, "")

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(params=[0o000, 0o077, 0o777], ids=oct)
-def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+def umask(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
+    # In a folder that was there before.
+    assert tmp_path.is_dir()
     before = os.umask(request.param)
     yield
     os.umask(before)
