@@ -15,6 +15,7 @@ from edge_recog_devices.errors import FlashError, SupersededError
 from edge_recog_devices.flash import steps
 from edge_recog_devices.flash.places import BEFORE
 from edge_recog_devices.flash.verdict import Verdict, read_verdict
+from edge_recog_devices.flash.withdrawing import Stored, withdrawal
 
 if TYPE_CHECKING:
     from edge_recog.service.config.sections import Config
@@ -48,6 +49,7 @@ class Actor:
         self._program = hand.places.program
         """That changes the store."""
         self._model: steps.InstallModel | None = None
+        """That the store was told to take, whatever came of it."""
         self.verdict: Verdict | None = None
         """Of the last step that waited for one."""
 
@@ -162,36 +164,29 @@ class Actor:
         words += ["--force"] if step.admission.insist else []
         if step.environment != BEFORE:
             self._program = f"{self._places.environment(step.environment)}/bin/edge-recog"
+        self._model = step
         answer = self._hand.run(self._program, *words, timeout_s=_TRYOUT_S)
         if answer.code != 0:
             told = answer.last_words.removeprefix("edge-recog: ")
             told = told.replace(self._model_path(step.model.digest), step.model.file)
             raise FlashError(f"{self._hand.remote.address}: {told}")
-        self._model = step
 
     def _withdraw(self, step: steps.InstallModel) -> None:
         """Have the store be as if it had never got the model, as far as that can be."""
-        mine = f"sha256:{step.model.digest}"
         try:
-            told = self._store("list")
-            candidate = told.candidate
-            if mine in (told.active, candidate.id if candidate else None):
-                self._store("rollback")
-            if step.is_new:
-                self._store("remove", step.model.digest)
-            if step.instead_of:
-                self._store("activate", step.instead_of)
+            for words in withdrawal(step, self._store("list")):
+                self._store(*words)
         except SupersededError:
             raise
         except EdgeRecogError as error:
             _LOG.warning("%s", error)
 
-    def _store(self, *words: str) -> _Store:
+    def _store(self, *words: str) -> Stored:
         command = (self._program, "model", *words, "--json", "--dir", self._places.models)
         answer = self._hand.run(*command, timeout_s=_STORE_S)
         try:
             if answer.code == 0:
-                return msgspec.json.decode(answer.out, type=_Store)
+                return msgspec.json.decode(answer.out, type=Stored)
         except msgspec.MsgspecError as error:
             raise FlashError(f"{self._hand.remote.address}: its models: {error}") from error
         told = answer.last_words.removeprefix("edge-recog: ")
@@ -242,14 +237,3 @@ class Actor:
 
     def _model_path(self, digest: str) -> str:
         return f"{self._places.incoming}/{digest[:16]}.tflite"
-
-
-class _Candidate(msgspec.Struct, frozen=True):
-    id: str
-
-
-class _Store(msgspec.Struct, frozen=True):
-    """What `edge-recog model` says, as far as it is asked for."""
-
-    active: str
-    candidate: _Candidate | None

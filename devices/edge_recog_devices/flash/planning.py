@@ -133,6 +133,7 @@ def plan(device: Device, wanted: Wanted) -> Iterator[Step]:
             most_mb=config.store.most_memory_mb,
             quota_mb=config.store.quota_mb,
             is_new=wanted.model.digest not in installed.store.versions,
+            active=installed.store.active,
             instead_of=installed.store.nominee,
         )
     yield from files

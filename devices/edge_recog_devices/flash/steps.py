@@ -86,6 +86,8 @@ class InstallModel:
     quota_mb: float
     is_new: bool
     """Whether the store has not had it before."""
+    active: str
+    """Digest of the model that is active before, or `built-in`."""
     instead_of: str | None = None
     """Digest of a model that is on trial until then."""
 

@@ -164,6 +164,22 @@ def test_a_flash_that_was_killed_can_simply_be_run_again(
     assert not (settled.root / "flash").exists()
 
 
+def test_a_flash_that_is_interrupted_leaves_the_old_model_answering(
+    settled: Any, models: dict[str, Path]
+) -> None:
+    before = settled.model()
+    wanted = models["good"] if before == id_of(models["better"]) else models["better"]
+    with settled.start(wanted, "--healthy", "100") as process:
+        wait(lambda: (settled.state().get("candidate") or {}).get("version") == sha256_of(wanted))
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=LONG_S)
+    assert (process.returncode, out) == (130, "")
+    assert "interrupted; it answers with the model from before" in err
+    assert "Traceback" not in err
+    assert settled.model() == before
+    assert not (settled.root / "flash").exists()
+
+
 def test_of_two_flashes_the_later_one_goes_on_and_the_earlier_one_says_so(
     flash: Callable[..., Any], settled: Any, models: dict[str, Path]
 ) -> None:
@@ -218,6 +234,23 @@ def test_a_first_flash_that_fails_leaves_nothing(
     assert "golden vectors failed" in outcome.err
     assert "everything is as it was before" in outcome.err
     assert bare.files() == set()
+
+
+def test_a_first_service_that_sees_nothing_is_gone_afterwards(
+    flash: Callable[..., Any],
+    make_pi: Callable[..., Any],
+    models: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    bare = make_pi()
+    config = tmp_path / "blind.toml"
+    config.write_text(bare.config.read_text().replace("synthetic:320x240", "file:/none.mp4"))
+    outcome = flash(models["good"], bare, "--config", config, "--wait", "4")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "no healthy answer of good within 4 s" in outcome.err
+    assert "everything is as it was before" in outcome.err
+    assert bare.files() == set()
+    assert bare.status() is None
 
 
 def test_one_device_that_is_down_does_not_keep_the_others(
