@@ -52,6 +52,7 @@ def payload_of(
     inner: dict[str, Content] = {
         "setup.sh": _script("setup.sh"),
         "settings": documents.settings(plan).encode(),
+        "install-options": "".join(f"{word}\n" for word in plan.install_options()).encode(),
         "config.toml": plan.checked_config().encode(),
         "edge-recog.service": plan.unit(system).encode(),
         "constraints.txt": "".join(f"{line}\n" for line in plan.constraints).encode(),

@@ -17,6 +17,7 @@ from edge_recog.service.config.reading import load_config, secret_files
 from edge_recog.service.config.sections import ACTIVE
 from edge_recog.service.unit import DEFAULT_MEMORY, render_unit
 from edge_recog_devices.boot.identity import check_hostname
+from edge_recog_devices.trying import install_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from packaging.tags import Tag
     from packaging.version import Version
 
+    from edge_recog.service.config.sections import Config
     from edge_recog_devices.boot.identity import Login
     from edge_recog_devices.boot.systems import System
     from edge_recog_devices.boot.wifi import Wifi
@@ -79,6 +81,17 @@ class FirstBoot:
         Raises:
             UsageError: It is wrong, names another model, or secrets, which no card can keep.
         """
+        return self._checked()[0]
+
+    def install_options(self) -> tuple[str, ...]:
+        """Return how the device tries the model.
+
+        Raises:
+            UsageError: As for `checked_config`.
+        """
+        return install_options(self._checked()[1])
+
+    def _checked(self) -> tuple[str, Config]:
         text = self.config if self.config.endswith("\n") else f"{self.config}\n"
         try:
             named = tomllib.loads(text).get("model")
@@ -107,7 +120,7 @@ class FirstBoot:
                 "holds the card could read them. Leave them out, and set them up once the device "
                 "is running"
             )
-        return text
+        return text, loaded.config
 
     def unit(self, system: System) -> str:
         """Return the unit of systemd for it."""

@@ -85,7 +85,7 @@ allow_wifi() {
 }
 
 main() {
-    local here start=yes digest
+    local here start=yes digest options
     here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd) || exit 1
     if [[ ${1:-} == --before-reboot ]]; then
         start=no
@@ -112,7 +112,8 @@ main() {
         make_environment
         install_files
         # Into the service's store, after it was tried here: the service runs it on trial.
-        "$FOLDER/venv/bin/edge-recog" model install --quiet "$here/models/$MODEL" || fail "the model does not do on this device what it must"
+        mapfile -t options <"$here/install-options"
+        "$FOLDER/venv/bin/edge-recog" model install --quiet "${options[@]}" "$here/models/$MODEL" || fail "the model does not do on this device what it must"
     fi
     systemctl daemon-reload || say "systemd reads the unit at the next boot"
     systemctl enable edge-recog.service || fail "enabling the service"

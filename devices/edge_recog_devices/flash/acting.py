@@ -155,10 +155,7 @@ class Actor:
 
     def _install(self, step: steps.InstallModel) -> None:
         words = ["model", "install", self._model_path(step.model.digest)]
-        words += ["--dir", self._places.models, "--threads", str(step.threads), "--json"]
-        words += ["--most-ms", f"{step.most_ms:g}", "--most-mb", f"{step.most_mb:g}"]
-        words += ["--quota-mb", f"{step.quota_mb:g}"]
-        words += ["--delegate", step.delegate] if step.delegate else []
+        words += ["--dir", self._places.models, "--json", *step.options]
         words += ["--allow-unsigned"] if step.admission.allow_unsigned else []
         words += ["--allow-downgrade"] if step.admission.allow_downgrade else []
         words += ["--force"] if step.admission.insist else []

@@ -26,6 +26,7 @@ from edge_recog_devices.flash.steps import (
 from edge_recog_devices.flash.user_unit import render_user_unit
 from edge_recog_devices.probing import chosen_python
 from edge_recog_devices.probing.matching import system_of
+from edge_recog_devices.trying import install_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -127,11 +128,7 @@ def plan(device: Device, wanted: Wanted) -> Iterator[Step]:
             model=wanted.model,
             environment=name,
             admission=wanted.admission,
-            threads=config.threads,
-            delegate=config.delegate,
-            most_ms=wanted.admission.most_ms or config.store.most_p50_ms,
-            most_mb=config.store.most_memory_mb,
-            quota_mb=config.store.quota_mb,
+            options=install_options(config, most_ms=wanted.admission.most_ms),
             is_new=wanted.model.digest not in installed.store.versions,
             active=installed.store.active,
             instead_of=installed.store.nominee,

@@ -79,11 +79,8 @@ class InstallModel:
     environment: str
     """Whose program does it: the one that will run the model."""
     admission: Admission
-    threads: int
-    delegate: str | None
-    most_ms: float
-    most_mb: float
-    quota_mb: float
+    options: tuple[str, ...]
+    """By which it is tried."""
     is_new: bool
     """Whether the store has not had it before."""
     active: str

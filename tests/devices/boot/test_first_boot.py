@@ -230,7 +230,8 @@ def test_bookworm_comes_up_with_the_service(
     opt = device.root / "opt/edge-recog"
     assert "include-system-site-packages = true" in (opt / "venv/pyvenv.cfg").read_text()
     assert (device.root / "var/log/edge-recog-calls").read_text() == (
-        f"model install --quiet /boot/firmware/edge-recog/models/{plan.model.name}\n"
+        f"model install --quiet {' '.join(plan.install_options())} "
+        f"/boot/firmware/edge-recog/models/{plan.model.name}\n"
     )
     assert (etc / "edge-recog/config.toml").read_text() == plan.checked_config()
     assert (etc / "edge-recog/updates-root.json").read_bytes() == plan.anchor

@@ -279,6 +279,21 @@ def test_a_device_that_trusts_somebody_may_be_told_to_follow_updates(bare: Devic
     assert "WriteFile" in kinds(there, replace(WANTED, config=FOLLOWS))
 
 
+def test_a_model_is_tried_as_the_configuration_says_unless_told_otherwise(bare: Device) -> None:
+    config = 'threads = 3\ndelegate = "edgetpu"\n[store]\nmost_p50_ms = 20\nquota_mb = 50\n'
+    for most_ms, told in ((None, "20"), (7.5, "7.5")):
+        wanted = replace(WANTED, config=config, admission=Admission(most_ms=most_ms))
+        [install] = [one for one in plan(bare, wanted) if isinstance(one, steps.InstallModel)]
+        options = dict(zip(install.options[::2], install.options[1::2], strict=True))
+        assert float(options.pop("--most-mb")) > 0
+        assert options == {
+            "--threads": "3",
+            "--most-ms": told,
+            "--quota-mb": "50",
+            "--delegate": "edgetpu",
+        }
+
+
 @pytest.mark.parametrize("home", ["", "pi", "/home/my pi", "/home/%h", "/home/../etc", "/a\nb"])
 def test_a_home_that_cannot_stand_in_a_unit_is_refused(home: str) -> None:
     with pytest.raises(UsageError, match="--user"):
