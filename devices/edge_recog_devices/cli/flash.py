@@ -261,10 +261,18 @@ def _flash(
     first = [str(session.address) for session in left if session.is_first]
     if first and ask and sys.stdin.isatty() and sys.stderr.isatty():
         question = f"install edge-recog {wanted.runtime.version} on {', '.join(first)}?"
-        typer.confirm(question, abort=True, err=True)
+        _confirm(question)
     with shown(left, quiet=quiet) as progress:
         flashed = flash_all(left, canary=canary, jobs=jobs, progress=progress)
     return _in_order(sessions, [*ended.values(), *flashed])
+
+
+def _confirm(question: str) -> None:
+    """Ask on stderr; typer's own way leaves a space on stdout, which is for what comes of it."""
+    sys.stderr.write(f"{question} [y/N]: ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise typer.Abort
 
 
 def _in_order(sessions: Sequence[Session], outcomes: Sequence[Outcome]) -> list[Outcome]:
