@@ -25,6 +25,9 @@ GROUPS: Final = ("video", "render", "plugdev", "apex")
 """That own devices: cameras; their memory on some systems; Edge TPUs on USB and on PCI."""
 
 _BACKOFF_SINCE = 254
+_GROWING_WAIT = "RestartSec=1s\nRestartSteps=8\nRestartMaxDelaySec=5min"
+"""1, 2, 4, 8, 17 … s: after one crash it answers again soon."""
+_STEADY_WAIT = "RestartSec=5s"
 _MARKER = re.compile(r"@([A-Z]+)@")
 # Characters that mean nothing to systemd, whose lines know quotes, %, $, ; and line ends.
 _PATH = re.compile(r"/[A-Za-z0-9._+@/-]+")
@@ -66,8 +69,6 @@ def render_unit(
             raise UsageError(f"{group!r} is no name of a group")
     if not _MEMORY.fullmatch(memory_max):
         raise UsageError(f"{memory_max!r} is no amount of memory: write it like 256M")
-    # From systemd 254 on the wait grows from 5 s to 5 min; before, it stays as it is.
-    backoff = "RestartSteps=6\nRestartMaxDelaySec=5min" if systemd >= _BACKOFF_SINCE else ""
     loads = [
         f"LoadCredential={_checked_name(key)}:{_checked_path('the secret', path)}"
         for key, path in sorted((credentials or {}).items())
@@ -77,7 +78,7 @@ def render_unit(
         "CONFIG": _visible_path("the configuration", config),
         "GROUPS": " ".join(groups),
         "MEMORY": memory_max,
-        "BACKOFF": backoff,
+        "RESTART": restart_lines(systemd),
         "CREDENTIALS": "\n".join(loads),
     }
     lines = []
@@ -87,6 +88,15 @@ def render_unit(
         if marker is None or filled[marker[1]]:
             lines.append(_MARKER.sub(lambda found: filled[found[1]], line))
     return "\n".join(lines) + "\n"
+
+
+def restart_lines(systemd: int) -> str:
+    """Return how long a service waits before it is started again, as lines of a unit.
+
+    Args:
+        systemd: Version that will read it.
+    """
+    return _GROWING_WAIT if systemd >= _BACKOFF_SINCE else _STEADY_WAIT
 
 
 def installed_program() -> str:

@@ -43,6 +43,8 @@ _HALF: Final = 32
 """Digits of a stamp that are about the device, and then of those about wheels."""
 _GROUPS: Final = ("video", "render")
 """That every device gets; those of an accelerator only where they exist already, or it is there."""
+_SYSTEMDS: Final = (OLDEST_SYSTEMD, 999)
+"""Versions between which a unit differs."""
 _RULES: Final = {
     "coral-usb": (
         "65-edge-recog-coral-usb.rules",
@@ -161,8 +163,11 @@ def stamp_of(places: Places, installed: Installed, wanted: Wanted, python: objec
     """
     parts = [
         __version__,
-        render_unit(program="/program"),
-        render_user_unit(program="", config="", state_home="", memory_max=""),
+        *(render_unit(program="/program", systemd=version) for version in _SYSTEMDS),
+        *(
+            render_user_unit(program="", config="", state_home="", memory_max="", systemd=version)
+            for version in _SYSTEMDS
+        ),
         places.scope,
         installed.environment,
         installed.version,
@@ -283,6 +288,7 @@ def _unit(device: Device, config: Config) -> str:
             config=places.config,
             state_home=places.state.rpartition("/")[0],
             memory_max=memory,
+            systemd=device.facts.systemd or OLDEST_SYSTEMD,
         )
     return render_unit(
         program=places.program,

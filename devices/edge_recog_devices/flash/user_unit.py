@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from edge_recog.service.unit import restart_lines
+
 _UNIT: Final = """\
 # Written by edge-recog flash. What differs goes into a drop-in: systemctl --user edit edge-recog
 [Unit]
@@ -22,7 +24,7 @@ ExecReload=/bin/kill -HUP $MAINPID
 TimeoutStartSec=90s
 WatchdogSec=30s
 Restart=always
-RestartSec=5s
+{restart}
 KillMode=mixed
 TimeoutStopSec=10s
 UMask=0077
@@ -37,7 +39,9 @@ WantedBy=default.target
 """
 
 
-def render_user_unit(*, program: str, config: str, state_home: str, memory_max: str) -> str:
+def render_user_unit(
+    *, program: str, config: str, state_home: str, memory_max: str, systemd: int
+) -> str:
     """Return the unit's text; the paths are of characters that systemd takes as they are.
 
     Args:
@@ -45,7 +49,12 @@ def render_user_unit(*, program: str, config: str, state_home: str, memory_max: 
         config: Absolute path of the configuration.
         state_home: Folder in which the service has its own one.
         memory_max: As systemd has it, such as `256M`.
+        systemd: Version that will read it.
     """
     return _UNIT.format(
-        program=program, config=config, state_home=state_home, memory_max=memory_max
+        program=program,
+        config=config,
+        state_home=state_home,
+        memory_max=memory_max,
+        restart=restart_lines(systemd),
     )

@@ -162,9 +162,9 @@ def test_only_devices_that_are_needed_are_allowed() -> None:
 def test_the_wait_before_a_restart_grows_where_systemd_can(version: int, grows: bool) -> None:
     lines = lines_of(render_unit(program="/usr/bin/true", systemd=version))
 
-    assert "RestartSec=5s" in lines
+    assert ("RestartSec=1s" if grows else "RestartSec=5s") in lines
     assert ("RestartMaxDelaySec=5min" in lines) is grows
-    assert ("RestartSteps=6" in lines) is grows
+    assert ("RestartSteps=8" in lines) is grows
 
 
 def test_a_systemd_that_is_too_old_is_refused() -> None:
