@@ -24,9 +24,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "time_of_day.h"
 
 typedef struct {
     int64_t clock_offset_ns;
@@ -54,28 +55,8 @@ __attribute__((constructor)) static void begin(void) {
 
 int clock_gettime(clockid_t clock, struct timespec *now) {
     int status = real_clock_gettime(clock, now);
-    if (status == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) {
-        int64_t shifted = now->tv_sec * 1000000000LL + now->tv_nsec + control->clock_offset_ns;
-        now->tv_sec = shifted / 1000000000LL;
-        now->tv_nsec = shifted % 1000000000LL;
-    }
+    if (status == 0) shift_time_of_day(clock, now, control->clock_offset_ns);
     return status;
-}
-
-int gettimeofday(struct timeval *restrict now, void *restrict zone) {
-    struct timespec precise;
-    (void)zone;
-    clock_gettime(CLOCK_REALTIME, &precise);
-    now->tv_sec = precise.tv_sec;
-    now->tv_usec = precise.tv_nsec / 1000;
-    return 0;
-}
-
-time_t time(time_t *where) {
-    struct timespec precise;
-    clock_gettime(CLOCK_REALTIME, &precise);
-    if (where) *where = precise.tv_sec;
-    return precise.tv_sec;
 }
 
 /* The disk */

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Models:
-    """Makes model files with golden vectors; starts no interpreter."""
+    """Makes model files with golden vectors, each another one; starts no interpreter."""
 
     def __init__(self, path: Path) -> None:
         """Read the one that all are made of.
@@ -28,9 +28,17 @@ class Models:
         assert manifest is not None
         assert manifest.golden is not None
         self._golden = (manifest.golden.runtime, self._bundle.golden())
+        self.made = 0
+        """How many there are by now."""
+        self.largest_bytes = 3 * len(self._make("model-000000"))
+        """That none of them exceeds, with its signature."""
 
-    def make(self, name: str) -> bytes:
-        """Return the file of a model of this name."""
+    def another(self) -> bytes:
+        """Return the file of a model that there was not before."""
+        self.made += 1
+        return self._make(f"model-{self.made:06}")
+
+    def _make(self, name: str) -> bytes:
         bundle = self._bundle
         return pack_bundle(
             bundle.data, bundle.contract, bundle.labels, name=name, golden=self._golden

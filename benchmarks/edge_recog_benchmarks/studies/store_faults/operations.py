@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -12,11 +14,10 @@ from edge_recog.store.tryout import try_on_device
 from edge_recog_benchmarks.studies.store_faults.models import run_once, try_here
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
     from edge_recog.bundle import Bundle
 
+Doing = Callable[[Path], Any]
+"""What is done to the store in a folder; returns what JSON can tell."""
 FRAMES: Final = 10
 """After which a candidate has proved itself."""
 _RULES: Final = TrialRules(frames=FRAMES)
@@ -43,7 +44,7 @@ def install(
     quota_bytes: int = 10**9,
     nominate: bool = True,
     is_real: bool = False,
-) -> Callable[[Path], Any]:
+) -> Doing:
     """Return what installs a model."""
 
     def do(root: Path) -> Any:
@@ -53,7 +54,7 @@ def install(
     return do
 
 
-def activate(digest: str, *, is_real: bool = False) -> Callable[[Path], Any]:
+def activate(digest: str, *, is_real: bool = False) -> Doing:
     """Return what activates a version."""
     return lambda root: open_store(root, is_real=is_real).activate(digest)
 
@@ -86,12 +87,12 @@ def roll_back(root: Path) -> Any:
     open_store(root).roll_back()
 
 
-def pin(digest: str, *, on: bool) -> Callable[[Path], Any]:
+def pin(digest: str, *, on: bool) -> Doing:
     """Return what pins a version, or unpins it."""
     return lambda root: open_store(root).pin(digest, on=on)
 
 
-def remove(digest: str) -> Callable[[Path], Any]:
+def remove(digest: str) -> Doing:
     """Return what removes a version."""
     return lambda root: open_store(root).remove(digest)
 
