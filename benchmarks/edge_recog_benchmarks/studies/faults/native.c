@@ -27,7 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "time_of_day.h"
+#include "../time_of_day.h"
 
 typedef struct {
     int64_t clock_offset_ns;

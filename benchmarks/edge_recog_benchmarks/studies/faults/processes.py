@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edge_recog.errors import UsageError
+from edge_recog_benchmarks.studies.native import build_library
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,15 +78,7 @@ def build_native(folder: Path) -> Path:
     Raises:
         UsageError: There is no gcc, or it fails.
     """
-    compiler = shutil.which("gcc")
-    if compiler is None:
-        raise UsageError("gcc builds what breaks the interpreter, and is not here: install it")
-    library = folder / "libfaults.so"
-    command = [compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(_NATIVE), "-ldl"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise UsageError(f"gcc cannot build {_NATIVE.name}: {done.stderr.strip()[-300:]}")
-    return library
+    return build_library(_NATIVE, folder / "libfaults.so")
 
 
 class Control:

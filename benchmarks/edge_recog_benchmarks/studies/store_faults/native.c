@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../faults/time_of_day.h"
+#include "../time_of_day.h"
 
 enum {
     NOTHING,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 from edge_recog.errors import UsageError
+from edge_recog_benchmarks.studies.native import build_library
 
 _NATIVE: Final = Path(__file__).with_name("native.c")
 
@@ -58,15 +57,7 @@ def build_native(folder: Path) -> Path:
     Raises:
         UsageError: There is no gcc, or it fails.
     """
-    compiler = shutil.which("gcc")
-    if compiler is None:
-        raise UsageError("gcc builds what does the faults, and is not here: install it")
-    library = folder / "libstorefaults.so"
-    command = [compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(_NATIVE)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise UsageError(f"gcc cannot build {_NATIVE.name}: {done.stderr.strip()[-300:]}")
-    return library
+    return build_library(_NATIVE, folder / "libstorefaults.so")
 
 
 class Shim:
