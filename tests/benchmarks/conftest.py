@@ -9,12 +9,17 @@ import pytest
 from edge_recog_benchmarks.device.events import Burst, Ended, ModelFacts, Started, SystemFacts
 from edge_recog_benchmarks.device.plan import Contestant, Plan
 from edge_recog_benchmarks.results import ContestantResult, Result
+from hypothesis import settings
 
 from edge_recog.adoption import adopt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+
+# A busy machine is no failure.
+settings.register_profile("edge_recog", deadline=None)
+settings.load_profile("edge_recog")
 
 
 @pytest.fixture
