@@ -54,8 +54,7 @@ class Hand:
             FlashError: It fails.
             SupersededError: Another flash is at work, for longer than one waits.
         """
-        command = (*self._alone("begin"), "sh", "-s", "--", *words)
-        self._required(self.remote.run(*command, given=_text(name).encode(), timeout_s=_SCRIPT_S))
+        self._script(self._alone("begin"), name, words)
 
     def script(self, name: str, *words: str, timeout_s: float = _SCRIPT_S) -> Answer:
         """Run one of our scripts that change something.
@@ -69,10 +68,7 @@ class Hand:
             FlashError: It fails; its last words are the message.
             SupersededError: Another flash has begun.
         """
-        command = (*self._alone("go-on"), "sh", "-s", "--", *words)
-        return self._required(
-            self.remote.run(*command, given=_text(name).encode(), timeout_s=timeout_s)
-        )
+        return self._script(self._alone("go-on"), name, words, timeout_s=timeout_s)
 
     def look(self, name: str, *words: str, most_bytes: int = 1 << 20) -> bytes:
         """Run one of our scripts that only look, and return what it says.
@@ -85,10 +81,7 @@ class Hand:
         Raises:
             FlashError: It fails; its last words are the message.
         """
-        command = (*self._before, "sh", "-s", "--", *words)
-        text = _text(name).encode()
-        answer = self.remote.run(*command, given=text, timeout_s=_SCRIPT_S, most_bytes=most_bytes)
-        return self._required(answer).out
+        return self._script(self._before, name, words, most_bytes=most_bytes).out
 
     def put(
         self, path: str, data: bytes | IO[bytes], *, digest: str, mode: int = 0o644, key: str = ""
@@ -132,6 +125,21 @@ class Hand:
         """Run a program that only looks; its exit status is for the caller to judge."""
         return self.remote.run(
             *self._before, *words, given=given, timeout_s=timeout_s, most_bytes=most_bytes
+        )
+
+    def _script(
+        self,
+        before: tuple[str, ...],
+        name: str,
+        words: tuple[str, ...],
+        *,
+        timeout_s: float = _SCRIPT_S,
+        most_bytes: int = 1 << 20,
+    ) -> Answer:
+        command = (*before, "sh", "-s", "--", *words)
+        text = _text(name).encode()
+        return self._required(
+            self.remote.run(*command, given=text, timeout_s=timeout_s, most_bytes=most_bytes)
         )
 
     def _alone(self, how: Literal["begin", "go-on"]) -> tuple[str, ...]:

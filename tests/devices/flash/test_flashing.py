@@ -36,6 +36,19 @@ def is_committed(pi: Any, model: Path) -> bool:
     return bool(state["active"] == sha256_of(model) and state.get("candidate") is None)
 
 
+def is_candidate(pi: Any, model: Path) -> bool:
+    candidate = pi.state().get("candidate")
+    return candidate is not None and bool(candidate["version"] == sha256_of(model))
+
+
+def blinded(config: Path, folder: Path) -> Path:
+    """Return a configuration with which no picture comes."""
+    text = config.read_text().replace("synthetic:320x240", "file:/none.mp4")
+    blind = folder / "blind.toml"
+    blind.write_text(text)
+    return blind
+
+
 @pytest.fixture
 def settled(pi: Any, models: dict[str, Path]) -> Any:
     """Return the device once its model is no longer on trial."""
@@ -139,8 +152,7 @@ def test_a_configuration_with_which_nothing_is_seen_is_taken_back(
     before = settled.model()
     there = settled.home / ".config/edge-recog/config.toml"
     text = there.read_text()
-    config = tmp_path / "blind.toml"
-    config.write_text(settled.config.read_text().replace("synthetic:320x240", "file:/none.mp4"))
+    config = blinded(settled.config, tmp_path)
     outcome = flash(models["good"], settled, "--config", config, "--wait", "4")
     assert (outcome.code, outcome.out) == (1, "")
     assert "no healthy answer of good within 4 s" in outcome.err
@@ -154,7 +166,7 @@ def test_a_flash_that_was_killed_can_simply_be_run_again(
 ) -> None:
     wanted = models["good"] if settled.model() == id_of(models["better"]) else models["better"]
     with settled.start(wanted, "--healthy", "100") as killed:
-        wait(lambda: (settled.state().get("candidate") or {}).get("version") == sha256_of(wanted))
+        wait(lambda: is_candidate(settled, wanted))
         killed.send_signal(signal.SIGKILL)
     settled.hang_up()
     assert (settled.root / "flash").is_dir()
@@ -170,7 +182,7 @@ def test_a_flash_that_is_interrupted_leaves_the_old_model_answering(
     before = settled.model()
     wanted = models["good"] if before == id_of(models["better"]) else models["better"]
     with settled.start(wanted, "--healthy", "100") as process:
-        wait(lambda: (settled.state().get("candidate") or {}).get("version") == sha256_of(wanted))
+        wait(lambda: is_candidate(settled, wanted))
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=LONG_S)
     assert (process.returncode, out) == (130, "")
@@ -187,7 +199,7 @@ def test_of_two_flashes_the_later_one_goes_on_and_the_earlier_one_says_so(
     earlier = models["good"] if active == id_of(models["better"]) else models["better"]
     later = next(model for model in models.values() if id_of(model) == active)
     with settled.start(earlier, "--healthy", "100") as process:
-        wait(lambda: (settled.state().get("candidate") or {}).get("version") == sha256_of(earlier))
+        wait(lambda: is_candidate(settled, earlier))
         outcome = flash(later, settled)
         _, said = process.communicate(timeout=LONG_S)
     assert outcome.code == 0, outcome.err
@@ -217,7 +229,7 @@ def test_a_device_is_told_whose_updates_to_trust(
     assert "nothing to do" in flash(active, settled, *words).out
     # A failure takes it back too.
     there.write_text("before")
-    config.write_text(config.read_text().replace("synthetic:320x240", "file:/none.mp4"))
+    words = ("--config", blinded(config, tmp_path), "--updates-root", updates_root)
     outcome = flash(active, settled, *words, "--wait", "4")
     assert outcome.code == 1
     assert there.read_text() == "before"
@@ -243,8 +255,7 @@ def test_a_first_service_that_sees_nothing_is_gone_afterwards(
     tmp_path: Path,
 ) -> None:
     bare = make_pi()
-    config = tmp_path / "blind.toml"
-    config.write_text(bare.config.read_text().replace("synthetic:320x240", "file:/none.mp4"))
+    config = blinded(bare.config, tmp_path)
     outcome = flash(models["good"], bare, "--config", config, "--wait", "4")
     assert (outcome.code, outcome.out) == (1, "")
     assert "no healthy answer of good within 4 s" in outcome.err
